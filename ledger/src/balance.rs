@@ -1,0 +1,328 @@
+//! What stood where, when.
+//!
+//! Balances have two clocks: [`AsOf::effective`] (when it counts) and [`AsOf::checkpoint`] (when we
+//! knew: exactly the entries that a checkpoint covers). Sums come from `ledger.account_day`, so they
+//! grow with accounts and days, not with lines; statements read `ledger.line` by account.
+//!
+//! Memorandum accounts have balances but stand in no trial balance.
+
+use chrono::NaiveDate;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::account::{AccountId, AccountKind};
+use crate::book::BookId;
+use crate::entry::Direction;
+use crate::money::{Currency, Money, MoneyError};
+
+/// The moment of a balance on both clocks; the default is everything known today.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AsOf {
+    /// Counts what is effective on or before this day; `None` counts everything.
+    pub effective: Option<NaiveDate>,
+    /// Counts only the entries that this checkpoint covers; `None` counts all known today.
+    pub checkpoint: Option<Uuid>,
+}
+
+impl AsOf {
+    /// Everything effective on or before a day.
+    #[must_use]
+    pub fn day(day: NaiveDate) -> AsOf {
+        AsOf { effective: Some(day), checkpoint: None }
+    }
+}
+
+/// Debits and credits of an account or a group of accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Sums {
+    /// Sum of all debits.
+    pub debits: Money,
+    /// Sum of all credits.
+    pub credits: Money,
+}
+
+impl Sums {
+    /// The balance, positive on the given kind's normal side.
+    ///
+    /// # Errors
+    /// Overflow only.
+    pub fn balance(&self, kind: AccountKind) -> Result<Money, MoneyError> {
+        match kind.normal_balance() {
+            Direction::Debit => self.debits.checked_sub(self.credits),
+            Direction::Credit => self.credits.checked_sub(self.debits),
+        }
+    }
+}
+
+/// One account and its sums.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct AccountBalance {
+    /// The book's name.
+    pub book: String,
+    /// Number in the chart of accounts.
+    pub code: String,
+    /// Kind of account.
+    pub kind: AccountKind,
+    /// Whether it stands outside the trial balance.
+    pub memo: bool,
+    /// Whose it is, as JSON.
+    pub dimensions: serde_json::Value,
+    /// Debits and credits.
+    #[serde(flatten)]
+    pub sums: Sums,
+    /// Ids, for following the figure to its lines.
+    #[serde(skip)]
+    pub id: (BookId, AccountId),
+}
+
+/// One row of a trial balance.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct TrialBalanceRow {
+    /// The book's name; `None` when consolidated over books.
+    pub book: Option<String>,
+    /// Number in the chart of accounts.
+    pub code: String,
+    /// Kind of account.
+    pub kind: AccountKind,
+    /// Debits and credits.
+    #[serde(flatten)]
+    pub sums: Sums,
+}
+
+/// One line of an account statement, with the balance after it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct StatementLine {
+    /// The entry's number in the book.
+    pub number: i64,
+    /// The entry's id.
+    pub entry: Uuid,
+    /// When it counts.
+    pub effective: NaiveDate,
+    /// The entry's kind.
+    pub kind: String,
+    /// The entry's description.
+    pub description: String,
+    /// Debit positive, credit negative.
+    pub amount: Money,
+    /// Debits less credits up to and including this line, by effective day and number.
+    pub running: Money,
+}
+
+/// Balances could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BalanceError {
+    /// Postgres failed.
+    #[error("balances could not be read")]
+    Database(#[from] sqlx::Error),
+    /// A stored value is not money.
+    #[error("inconsistency in ledger.account: {0}; run `counterfoil verify`")]
+    Money(#[from] MoneyError),
+    /// A stored kind is unknown.
+    #[error("inconsistency in ledger.account.kind: '{0}' is no kind of account")]
+    Kind(String),
+}
+
+/// Which accounts to list; the default is all.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only these books.
+    pub books: Option<Vec<BookId>>,
+    /// Only this account code.
+    pub code: Option<String>,
+    /// Only accounts with these dimensions.
+    pub dimensions: Option<serde_json::Value>,
+}
+
+/// Balances by account, in order of book, code, currency and dimensions.
+///
+/// Growth: linear in the accounts asked for and their days; lines are not read, except those newer
+/// than a checkpoint when one is named.
+pub async fn accounts(
+    conn: &mut PgConnection,
+    filter: &Filter,
+    as_of: AsOf,
+) -> Result<Vec<AccountBalance>, BalanceError> {
+    let rows = sqlx::query!(
+        r#"
+        select b.name as "book!", a.book_id as "book_id!", a.id as "id!", a.code as "code!",
+               a.kind as "kind!", a.memo as "memo!", a.currency as "currency!",
+               a.dimensions as "dimensions!",
+               (coalesce(s.debits, 0) - coalesce(u.debits, 0))::bigint as "debits!",
+               (coalesce(s.credits, 0) - coalesce(u.credits, 0))::bigint as "credits!"
+        from ledger.account a
+        join ledger.book b on b.id = a.book_id
+        left join lateral (
+            select sum(d.debits) as debits, sum(d.credits) as credits
+            from ledger.account_day d
+            where d.book_id = a.book_id and d.account_id = a.id
+              and ($1::date is null or d.day <= $1)
+        ) s on true
+        left join lateral (
+            -- not yet known at the checkpoint
+            select sum(greatest(l.amount, 0)) as debits, sum(greatest(-l.amount, 0)) as credits
+            from ledger.line l
+            where $2::uuid is not null and l.book_id = a.book_id and l.account_id = a.id
+              and ($1::date is null or l.effective_on <= $1)
+              and l.number > coalesce((select k.number from ledger.checkpoint_book k
+                                       where k.book_id = a.book_id and k.checkpoint_id = $2), 0)
+        ) u on true
+        where ($3::bigint[] is null or a.book_id = any ($3))
+          and ($4::text is null or a.code = $4)
+          and ($5::jsonb is null or a.dimensions @> $5)
+        order by b.name, a.code, a.currency, a.dimensions
+        "#,
+        as_of.effective,
+        as_of.checkpoint,
+        ids(filter.books.as_deref()) as Option<Vec<i64>>,
+        filter.code,
+        filter.dimensions,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(AccountBalance {
+                book: row.book,
+                kind: kind(&row.kind)?,
+                code: row.code,
+                memo: row.memo,
+                dimensions: row.dimensions,
+                sums: sums(&row.currency, row.debits, row.credits)?,
+                id: (BookId::from_value(row.book_id), AccountId::from_value(row.id)),
+            })
+        })
+        .collect()
+}
+
+/// How a trial balance is drawn together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grouping {
+    /// One row per code and currency over all books asked for.
+    Consolidated,
+    /// One row per book, code and currency.
+    PerBook,
+}
+
+/// The trial balance: per currency, debits equal credits.
+///
+/// Growth: linear in accounts and days (10 million lines in 1,000 books: see `docs/OPERATING.md`).
+pub async fn trial_balance(
+    conn: &mut PgConnection,
+    books: Option<&[BookId]>,
+    grouping: Grouping,
+    as_of: AsOf,
+) -> Result<Vec<TrialBalanceRow>, BalanceError> {
+    let rows = sqlx::query!(
+        r#"
+        with moved as (
+            select d.book_id, d.account_id, sum(d.debits) as debits, sum(d.credits) as credits
+            from ledger.account_day d
+            where ($1::date is null or d.day <= $1)
+              and ($3::bigint[] is null or d.book_id = any ($3))
+            group by d.book_id, d.account_id
+            union all
+            -- less what was not yet known at the checkpoint
+            select e.book_id, g.account_id,
+                   -sum(greatest(g.amount, 0)), -sum(greatest(-g.amount, 0))
+            from ledger.book b
+            left join ledger.checkpoint_book k on k.book_id = b.id and k.checkpoint_id = $2
+            join ledger.entry e on e.book_id = b.id and e.number > coalesce(k.number, 0)
+            cross join lateral unnest(e.accounts, e.amounts) as g (account_id, amount)
+            where $2::uuid is not null and ($1::date is null or e.effective_on <= $1)
+              and ($3::bigint[] is null or e.book_id = any ($3))
+            group by e.book_id, g.account_id
+        )
+        select case when $4 then b.name end as book, a.code as "code!", a.kind as "kind!",
+               a.currency as "currency!", sum(m.debits)::bigint as "debits!",
+               sum(m.credits)::bigint as "credits!"
+        from moved m
+        join ledger.account a on a.book_id = m.book_id and a.id = m.account_id
+        join ledger.book b on b.id = m.book_id
+        where not a.memo
+        group by case when $4 then b.name end, a.code, a.kind, a.currency
+        having sum(m.debits) <> 0 or sum(m.credits) <> 0
+        order by 1 nulls first, a.currency, a.code
+        "#,
+        as_of.effective,
+        as_of.checkpoint,
+        ids(books) as Option<Vec<i64>>,
+        grouping == Grouping::PerBook,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(TrialBalanceRow {
+                book: row.book,
+                kind: kind(&row.kind)?,
+                code: row.code,
+                sums: sums(&row.currency, row.debits, row.credits)?,
+            })
+        })
+        .collect()
+}
+
+/// What an account did between two days, oldest first, at most `limit` lines after `skip`.
+pub async fn statement(
+    conn: &mut PgConnection,
+    account: (BookId, AccountId),
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+    skip: i64,
+    limit: i64,
+) -> Result<Vec<StatementLine>, BalanceError> {
+    let rows = sqlx::query!(
+        r#"
+        select l.number, e.id, l.effective_on, e.kind, e.description, l.amount, e.currency,
+               (sum(l.amount) over (order by l.effective_on, l.number)
+                + coalesce((select sum(d.debits - d.credits) from ledger.account_day d
+                            where d.book_id = $1 and d.account_id = $2 and d.day < $3), 0))::bigint
+                   as "running!"
+        from ledger.line l
+        join ledger.entry e on e.book_id = l.book_id and e.number = l.number
+        where l.book_id = $1 and l.account_id = $2
+          and ($3::date is null or l.effective_on >= $3)
+          and ($4::date is null or l.effective_on <= $4)
+        order by l.effective_on, l.number
+        offset $5 limit $6
+        "#,
+        account.0.value(),
+        account.1.value(),
+        from,
+        to,
+        skip,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let currency: Currency = row.currency.parse()?;
+            Ok(StatementLine {
+                number: row.number,
+                entry: row.id,
+                effective: row.effective_on,
+                kind: row.kind,
+                description: row.description,
+                amount: Money::try_from_minor(row.amount, currency)?,
+                running: Money::try_from_minor(row.running, currency)?,
+            })
+        })
+        .collect()
+}
+
+fn ids(books: Option<&[BookId]>) -> Option<Vec<i64>> {
+    books.map(|books| books.iter().map(|book| book.value()).collect())
+}
+
+fn kind(name: &str) -> Result<AccountKind, BalanceError> {
+    AccountKind::named(name).ok_or_else(|| BalanceError::Kind(name.to_owned()))
+}
+
+fn sums(currency: &str, debits: i64, credits: i64) -> Result<Sums, MoneyError> {
+    let currency: Currency = currency.parse()?;
+    Ok(Sums {
+        debits: Money::try_from_minor(debits, currency)?,
+        credits: Money::try_from_minor(credits, currency)?,
+    })
+}
