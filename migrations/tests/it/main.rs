@@ -1,0 +1,3 @@
+//! The database made ready, tried out on real servers.
+
+mod testing;
