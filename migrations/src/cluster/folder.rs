@@ -126,7 +126,7 @@ impl Folder {
         Ok(())
     }
 
-    fn make_private(&self, folder: &Path) -> Result<(), ClusterError> {
+    pub(crate) fn make_private(&self, folder: &Path) -> Result<(), ClusterError> {
         match DirBuilder::new().mode(0o700).create(folder) {
             Ok(()) => self.user.give(folder),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),

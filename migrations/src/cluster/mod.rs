@@ -176,6 +176,12 @@ impl Cluster {
         &self.binaries
     }
 
+    /// Makes a folder elsewhere that only the server's user can enter.
+    #[cfg(feature = "testing")]
+    pub(crate) fn make_private_folder(&self, path: &Path) -> Result<(), ClusterError> {
+        self.folder.make_private(path)
+    }
+
     /// The server's process, when it runs.
     #[must_use]
     pub fn pid(&self) -> Option<i32> {

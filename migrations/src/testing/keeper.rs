@@ -15,13 +15,24 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Failure, place, template};
+use super::{Failure, memory, place, template};
 
 /// How long `Drop` waits for a database to go before it leaves it to the next process.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 static KEEPER: OnceLock<Result<Keeper, String>> = OnceLock::new();
 static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// Where this process makes its databases.
+#[derive(Clone)]
+pub(super) struct Site {
+    /// The server, at its maintenance database.
+    pub(super) server: PgConnectOptions,
+    /// This process's number, in the name of everything it makes.
+    pub(super) key: i64,
+    /// Whether copies go to memory.
+    pub(super) in_memory: bool,
+}
 
 struct Keeper {
     jobs: mpsc::UnboundedSender<Job>,
@@ -102,10 +113,10 @@ fn run(
         Err(error) => return drop(ready.send(Err(error))),
     };
     runtime.block_on(async {
-        match prepare(&server, key).await {
-            Ok(guard) => {
-                drop(ready.send(Ok(server.clone())));
-                serve(inbox, &server, key).await;
+        match prepare(server, key).await {
+            Ok((guard, site)) => {
+                drop(ready.send(Ok(site.server.clone())));
+                serve(inbox, site).await;
                 drop(guard);
             }
             Err(error) => drop(ready.send(Err(error.to_string()))),
@@ -114,27 +125,33 @@ fn run(
 }
 
 /// Takes this process's lock, clears away what dead processes left, and sees to the template.
-async fn prepare(server: &PgConnectOptions, key: i64) -> Result<PgConnection, Failure> {
+async fn prepare(server: PgConnectOptions, key: i64) -> Result<(PgConnection, Site), Failure> {
     let mut guard = server.clone().connect().await?;
     sqlx::query("select pg_advisory_lock($1)")
         .bind(key)
         .execute(&mut guard)
         .await?;
     sweep(&mut guard).await?;
-    template::ensure(&mut guard, server, key).await?;
-    Ok(guard)
+    let in_memory = memory::ensure(&mut guard, place::cluster()).await?;
+    let site = Site {
+        server,
+        key,
+        in_memory,
+    };
+    template::ensure(&mut guard, &site).await?;
+    Ok((guard, site))
 }
 
-async fn serve(mut inbox: mpsc::UnboundedReceiver<Job>, server: &PgConnectOptions, key: i64) {
+async fn serve(mut inbox: mpsc::UnboundedReceiver<Job>, site: Site) {
     let pool = PgPoolOptions::new()
         .max_connections(4)
-        .connect_lazy_with(server.clone());
+        .connect_lazy_with(site.server.clone());
     while let Some(job) = inbox.recv().await {
-        let (pool, server) = (pool.clone(), server.clone());
+        let (pool, site) = (pool.clone(), site.clone());
         tokio::spawn(async move {
             match job {
                 Job::Create(name, done) => {
-                    let outcome = template::copy(&pool, &server, key, &name).await;
+                    let outcome = template::copy(&pool, &site, &name).await;
                     drop(done.send(outcome.map_err(|error| error.to_string())));
                 }
                 Job::Remove(name, done) => {
@@ -152,7 +169,23 @@ async fn remove_from(pool: &PgPool, name: &str) -> Result<(), sqlx::Error> {
 }
 
 /// Removes a database, whoever is still connected to it.
+///
+/// `with (force)` alone would do, but it looks only every 100 milliseconds whether the others have
+/// gone.
 pub(super) async fn drop_database(conn: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+    for _ in 0..100 {
+        let others: i64 = sqlx::query_scalar(
+            "select count(pg_catalog.pg_terminate_backend(pid))
+             from pg_catalog.pg_stat_activity where datname = $1",
+        )
+        .bind(name)
+        .fetch_one(&mut *conn)
+        .await?;
+        if others == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     let drop = AssertSqlSafe(format!("drop database if exists \"{name}\" with (force)"));
     sqlx::raw_sql(drop).execute(conn).await.map(|_| ())
 }

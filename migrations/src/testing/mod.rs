@@ -20,6 +20,7 @@
 
 mod durable;
 mod keeper;
+mod memory;
 mod place;
 mod template;
 

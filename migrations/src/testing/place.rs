@@ -17,6 +17,11 @@ const LINGER: Duration = Duration::from_secs(3);
 /// Never dropped: a test binary has no end of its own. The cluster's watchdog sees to the rest.
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 
+/// The private cluster, when that is what tests use.
+pub(super) fn cluster() -> Option<&'static Cluster> {
+    CLUSTER.get()
+}
+
 /// How to reach the server that tests use, at its maintenance database. Blocks while a private
 /// one is created. Called once in each process.
 pub(super) fn server() -> Result<PgConnectOptions, String> {

@@ -3,16 +3,17 @@
 
 use sha2::{Digest, Sha256};
 use sqlx::error::DatabaseError;
-use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 use super::Failure;
-use super::keeper::{database_name, drop_database};
+use super::keeper::{Site, database_name, drop_database};
+use super::memory::TABLESPACE;
 use crate::MIGRATOR;
 
 /// Names the lock under which a template is made.
-const LOCK: &str = "select pg_advisory_lock(hashtextextended($1, 0))";
-const UNLOCK: &str = "select pg_advisory_unlock(hashtextextended($1, 0))";
+pub(super) const LOCK: &str = "select pg_advisory_lock(hashtextextended($1, 0))";
+pub(super) const UNLOCK: &str = "select pg_advisory_unlock(hashtextextended($1, 0))";
 const EXISTS: &str = "select exists (select from pg_catalog.pg_database where datname = $1)";
 
 fn template() -> String {
@@ -26,11 +27,7 @@ fn template() -> String {
 }
 
 /// Makes the template unless it is there; one process does, the others wait.
-pub(super) async fn ensure(
-    conn: &mut PgConnection,
-    server: &PgConnectOptions,
-    key: i64,
-) -> Result<(), Failure> {
+pub(super) async fn ensure(conn: &mut PgConnection, site: &Site) -> Result<(), Failure> {
     let template = template();
     if sqlx::query_scalar(EXISTS)
         .bind(&template)
@@ -43,7 +40,7 @@ pub(super) async fn ensure(
         .bind(&template)
         .execute(&mut *conn)
         .await?;
-    let outcome = build(conn, server, key, &template).await;
+    let outcome = build(conn, site, &template).await;
     sqlx::query(UNLOCK)
         .bind(&template)
         .execute(&mut *conn)
@@ -53,12 +50,7 @@ pub(super) async fn ensure(
 
 /// Builds under the process's own name and renames at the end: a template that has the right name
 /// is whole.
-async fn build(
-    conn: &mut PgConnection,
-    server: &PgConnectOptions,
-    key: i64,
-    template: &str,
-) -> Result<(), Failure> {
+async fn build(conn: &mut PgConnection, site: &Site, template: &str) -> Result<(), Failure> {
     if sqlx::query_scalar(EXISTS)
         .bind(template)
         .fetch_one(&mut *conn)
@@ -67,7 +59,7 @@ async fn build(
         return Ok(());
     }
     drop_old(conn, template).await?;
-    let name = database_name(key, "template");
+    let name = database_name(site.key, "template");
     drop_database(conn, &name).await?;
     execute(
         conn,
@@ -77,7 +69,7 @@ async fn build(
         ),
     )
     .await?;
-    let mut inside = server.clone().database(&name).connect().await?;
+    let mut inside = site.server.clone().database(&name).connect().await?;
     let migrated = crate::migrate(&mut inside).await;
     inside.close().await?;
     let _ = migrated?;
@@ -121,19 +113,18 @@ async fn drop_old(conn: &mut PgConnection, template: &str) -> Result<(), sqlx::E
 }
 
 /// Makes a copy of the template, and the template again if somebody has swept it away.
-pub(super) async fn copy(
-    pool: &PgPool,
-    server: &PgConnectOptions,
-    key: i64,
-    name: &str,
-) -> Result<(), Failure> {
+pub(super) async fn copy(pool: &PgPool, site: &Site, name: &str) -> Result<(), Failure> {
     let mut conn = pool.acquire().await?;
     // Copying through the log writes a few megabytes; the other way waits for two checkpoints,
     // which write whatever all other tests have done.
-    let create = format!(
+    let mut create = format!(
         "create database \"{name}\" template \"{}\" strategy wal_log",
         template()
     );
+    if site.in_memory {
+        create.push_str(" tablespace ");
+        create.push_str(TABLESPACE);
+    }
     let Err(error) = execute(&mut conn, create.clone()).await else {
         return Ok(());
     };
@@ -141,7 +132,7 @@ pub(super) async fn copy(
     if code.as_deref() != Some("3D000") {
         return Err(error.into());
     }
-    ensure(&mut conn, server, key).await?;
+    ensure(&mut conn, site).await?;
     execute(&mut conn, create).await?;
     Ok(())
 }
