@@ -65,13 +65,7 @@ impl Folder {
     fn at(base: PathBuf, user: RunAs, notice: Option<String>) -> Folder {
         let near = base.join("socket");
         let name = near.join(format!(".s.PGSQL.{PORT}"));
-        // PostgreSQL's settings file splits a list of folders at commas and trims spaces.
-        let plain = near
-            .as_os_str()
-            .as_bytes()
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"/._-+@".contains(byte));
-        let socket = if plain && name.as_os_str().len() <= LONGEST_SOCKET {
+        let socket = if is_plain(&near) && name.as_os_str().len() <= LONGEST_SOCKET {
             near
         } else {
             PathBuf::from(format!(
@@ -149,6 +143,11 @@ impl Folder {
         Ok(file)
     }
 
+    /// Whether the path survives a shell and a settings file unquoted.
+    pub(crate) fn is_plain(&self) -> bool {
+        is_plain(&self.base)
+    }
+
     pub(crate) fn exists(&self) -> bool {
         self.base.is_dir()
     }
@@ -181,6 +180,15 @@ impl Folder {
     pub(crate) fn stopping(&self) -> PathBuf {
         self.base.join("stopping")
     }
+}
+
+/// PostgreSQL's settings file splits a list of folders at commas and trims spaces, and `pg_ctl`
+/// builds a command line for a shell.
+fn is_plain(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_bytes();
+    bytes
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"/._-+@".contains(byte))
 }
 
 fn is_cluster(base: &Path) -> bool {

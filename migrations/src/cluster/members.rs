@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::ClusterError;
 use super::folder::Folder;
 use super::server::is_alive;
+use super::settings;
 
 /// How long a watchdog's stop may take before its mark is taken for a leftover.
 const STOPPING_SECONDS: u64 = 150;
@@ -108,41 +109,17 @@ pub(crate) fn living(folder: &Folder) -> Vec<u32> {
 
 /// The shell behind one process. `bye` ends it at once; the pipe's end without it means that the
 /// process was killed, or is a test binary, which has no end of its own.
-const WATCHDOG: &str = r#"
-trap '' HUP INT TERM
-base=$1 me=$2 linger=$3
-while read -r word; do [ "$word" = bye ] && exit 0; done
-sleep "$linger"
-rm -f "$base/users/$me"
-tries=0
-until ln -s $$ "$base/stopping" 2>/dev/null; do
-    tries=$((tries + 1))
-    [ -d "$base" ] && [ $tries -lt 60 ] || exit 0
-    sleep 1
-done
-trap 'rm -f "$base/stopping"' EXIT
-[ -e "$base/pinned" ] && exit 0
-set -- "$base"/users/*
-[ -e "$1" ] && exit 0
-pid=$(head -n 1 "$base/cluster/postmaster.pid" 2>/dev/null) || exit 0
-if [ -d /proc/self ]; then
-    [ "$(readlink "/proc/$pid/cwd")" = "$base/cluster" ] || exit 0
-else
-    ps -o command= -p "$pid" | grep -qF "$base/cluster" || exit 0
-fi
-kill -INT "$pid" || exit 0
-tries=0
-while kill -0 "$pid" 2>/dev/null && [ $tries -lt 120 ]; do
-    tries=$((tries + 1))
-    sleep 1
-done
-"#;
+const WATCHDOG: &str = include_str!("watchdog.sh");
 
 fn watchdog(folder: &Folder, name: &str, linger: Duration) -> Result<Child, ClusterError> {
+    // A file, so that a list of processes shows whose watchdog it is and not the whole script.
+    let script = folder.base().join("watchdog.sh");
+    settings::replace(folder, &script, WATCHDOG)?;
     let mut command = folder.user.command("/bin/sh");
     command
-        .args(["-c", WATCHDOG, "counterfoil-watchdog"])
+        .arg(&script)
         .arg(folder.base())
+        .arg(folder.socket())
         .arg(name)
         .arg(linger.as_secs().to_string())
         .stdin(Stdio::piped())

@@ -1,8 +1,7 @@
 //! The server process: created, started, looked at and stopped. Callers hold the folder's lock.
 
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -123,9 +122,9 @@ fn is_server(pid: i32, data: &Path) -> bool {
         .args(["-o", "command=", "-p", &pid.to_string()])
         .output();
     output.is_ok_and(|output| {
-        let line = output.stdout;
-        let data = data.as_os_str().as_bytes();
-        line.windows(data.len()).any(|window| window == data)
+        let line = String::from_utf8_lossy(&output.stdout).into_owned();
+        let data = data.to_string_lossy();
+        line.contains("postgres") && (line.contains(&*data) || line.contains("-D cluster"))
     })
 }
 
@@ -195,7 +194,8 @@ fn prepare(folder: &Folder, purpose: Purpose) -> Result<(), ClusterError> {
 fn pg_ctl_start(folder: &Folder, binaries: &Binaries) -> Result<(), ClusterError> {
     let before = folder.log().metadata().map_or(0, |metadata| metadata.len());
     let mut command = folder.user.command(binaries.program("pg_ctl"));
-    // pg_ctl gives the server a session of its own: Ctrl-C on our terminal does not reach it.
+    // pg_ctl hands paths to a shell, hence the relative ones where a path has odd letters. It gives
+    // the server a session of its own: Ctrl-C on our terminal does not reach it.
     command
         .args([
             "start",
@@ -204,12 +204,18 @@ fn pg_ctl_start(folder: &Folder, binaries: &Binaries) -> Result<(), ClusterError
             "--timeout",
             &START_SECONDS.to_string(),
         ])
+        .current_dir(folder.base())
         .arg("--pgdata")
-        .arg(folder.data())
-        .arg("--log")
-        .arg(folder.log());
+        .arg(if folder.is_plain() {
+            folder.data()
+        } else {
+            PathBuf::from("cluster")
+        })
+        .args(["--log", "server.log"]);
     run("pg_ctl", &mut command).map_err(|error| match error {
-        ClusterError::Program { .. } => not_started(folder, &log_since(folder, before)),
+        ClusterError::Program { message, .. } => {
+            not_started(folder, &log_since(folder, before).unwrap_or(message))
+        }
         other => other,
     })
 }
@@ -221,8 +227,8 @@ fn not_started(folder: &Folder, message: &str) -> ClusterError {
     }
 }
 
-/// The telling lines of what the server logged after a point.
-fn log_since(folder: &Folder, from: u64) -> String {
+/// The telling lines of what the server logged after a point, if there are any.
+fn log_since(folder: &Folder, from: u64) -> Option<String> {
     let text = fs::read(folder.log()).unwrap_or_default();
     let from = usize::try_from(from).unwrap_or(0);
     let text = String::from_utf8_lossy(text.get(from..).unwrap_or_default()).into_owned();
@@ -234,10 +240,7 @@ fn log_since(folder: &Folder, from: u64) -> String {
                 .any(|mark| line.contains(mark))
         })
         .collect();
-    if telling.is_empty() {
-        return format!("see {}", folder.log().display());
-    }
-    telling.join("; ")
+    (!telling.is_empty()).then(|| telling.join("; "))
 }
 
 /// Stops the server: sessions are ended, everything is written down.
@@ -257,6 +260,8 @@ pub(crate) fn stop(folder: &Folder) -> Result<(), ClusterError> {
         }
         sleep(Duration::from_millis(10));
     }
+    // Worth doing when it had to be in /tmp; the next start makes it again.
+    drop(fs::remove_dir(folder.socket()));
     Ok(())
 }
 

@@ -83,7 +83,8 @@ pub(crate) fn include(folder: &Folder, data: &Path) -> Result<(), ClusterError> 
     )
 }
 
-fn replace(folder: &Folder, path: &Path, text: &str) -> Result<(), ClusterError> {
+/// Writes a file as a whole: whoever reads it sees the old one or the new one.
+pub(super) fn replace(folder: &Folder, path: &Path, text: &str) -> Result<(), ClusterError> {
     let new = path.with_extension("new");
     fs::write(&new, text).map_err(ClusterError::io("write", &new))?;
     folder.user.give(&new)?;
