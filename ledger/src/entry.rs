@@ -101,6 +101,12 @@ impl Line {
         self.amount
     }
 
+    /// The same amount on the other side of the same account.
+    #[must_use]
+    pub fn opposite(self) -> Line {
+        Line { direction: self.direction.opposite(), ..self }
+    }
+
     /// Debit positive, credit negative.
     fn signed(&self) -> i64 {
         let minor = self.amount.money().minor();

@@ -1,5 +1,29 @@
 //! The life of a commission: click, order, attribution, commission, conversion, and the posting
 //! manual.
+//!
+//! The modules, in the order in which money passes them:
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`network`], [`party`], [`terms`] | who takes part, and what was promised |
+//! | [`tracking`] | who clicked |
+//! | [`commission`], [`fees`] | what an order pays, and what each party owes or earns |
+//! | [`conversion`] | an order, from pending to approved or reversed; refunds |
+//! | [`chart`], [`posting`] | which accounts, which entries |
+//! | [`close`] | the end of a month |
+//! | [`trail`] | from any figure back to its order and click |
+//!
+//! What it never does: it does not read the clock, begin or commit, send mail, speak HTTP or know a
+//! command line; it writes no table of the ledger but posts through [`ledger::journal::post`].
 
+pub mod chart;
+pub mod close;
 pub mod commission;
+pub mod conversion;
 pub mod fees;
+pub mod network;
+pub mod party;
+pub mod posting;
+pub mod terms;
+pub mod tracking;
+pub mod trail;

@@ -1,0 +1,205 @@
+//! Decisions about conversions: approve, reject, hold, release, reverse, reinstate.
+//!
+//! Each is idempotent by state: deciding twice changes nothing the second time. Each posts the
+//! entries of its file in the posting manual and leaves a row with author, reason and entries.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use ledger::Actor;
+use sqlx::PgConnection;
+
+use super::state::{Action, State, Step};
+use super::store::{self, ChangeRow, CommissionRow, Stored};
+use super::{ConversionError, ConversionRef};
+use crate::fees::Components;
+use crate::network::Calendar;
+use crate::posting::held::HeldFrom;
+use crate::posting::reinstated::Reversal;
+use crate::posting::reversed::Approval;
+use crate::posting::{self, Posting, Share};
+
+/// What is decided, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// What is done.
+    pub action: Action,
+    /// Why; kept with the change and shown to whom it concerns.
+    pub reason: String,
+}
+
+/// The answer to one decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a decision may have been impossible"]
+pub enum Changed {
+    /// It is in this state now.
+    To(State),
+    /// It was so already; nothing changed.
+    Already(State),
+    /// It cannot be done from this state.
+    Impossible(State),
+    /// There is no such conversion.
+    Unknown,
+}
+
+/// Decides about conversions and posts what follows; answers each in order.
+///
+/// Seven statements, whatever the count. Entries count on the day of `now`, or on the first open
+/// day if that month is closed already.
+///
+/// # Errors
+/// Only for the whole batch; nothing of it may then be committed.
+pub async fn decide(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    by: &Actor,
+    decision: &Decision,
+    conversions: &[ConversionRef],
+) -> Result<Vec<Changed>, ConversionError> {
+    let stored = store::lock(conn, conversions).await?;
+    let calendar = Calendar::read(conn).await?;
+    let mut seen = HashSet::new();
+    let mut steps = Vec::new();
+    let mut answers = Vec::with_capacity(conversions.len());
+    for reference in conversions {
+        let Some(before) = stored.get(reference) else {
+            answers.push(Changed::Unknown);
+            continue;
+        };
+        let refunded_whole = before.refunded == before.order;
+        answers.push(match before.state.after(decision.action) {
+            Step::To(state) if !seen.insert(*reference) => Changed::Already(state),
+            // Refunded in full: there is nothing left to reinstate.
+            Step::To(_) if decision.action == Action::Reinstate && refunded_whole => {
+                Changed::Impossible(before.state)
+            }
+            Step::To(state) => {
+                steps.push(taken(before, decision.action, state, calendar, now)?);
+                Changed::To(state)
+            }
+            Step::Already => Changed::Already(before.state),
+            Step::Impossible => Changed::Impossible(before.state),
+        });
+    }
+    write(conn, now, by, decision, steps, &stored).await?;
+    Ok(answers)
+}
+
+/// A conversion after a decision, and what it posts.
+struct Taken {
+    after: Stored,
+    posting: Posting,
+}
+
+fn taken(
+    before: &Stored,
+    action: Action,
+    state: State,
+    calendar: Calendar,
+    now: DateTime<Utc>,
+) -> Result<Taken, ConversionError> {
+    let day = calendar.effective(now);
+    let version = before.version + 1;
+    let subject = before.subject(version, day, Vec::new());
+    let share = share_of(before.state);
+    let mut after = Stored { state, version, ..before.clone() };
+    let owed = before.amounts.publisher_due();
+    let posting = match (action, before.state, state) {
+        (Action::Approve, _, _) => {
+            after.approved_version = Some(version);
+            posting::approved::approved(&subject, &before.amounts, share)?
+        }
+        (Action::Reject, _, _) => {
+            after.amounts = Components::zero(before.order.currency());
+            posting::rejected::rejected(&subject, &before.amounts, share)?
+        }
+        (Action::Hold, _, State::OnHold(from)) => posting::held::held(&subject, owed, from)?,
+        (Action::Release, State::OnHold(from), _) => {
+            posting::released::released(&subject, owed, from)?
+        }
+        (Action::Reverse, _, _) => {
+            after.amounts = Components::zero(before.order.currency());
+            let approval = approval_of(before, day);
+            posting::reversed::reversed(&subject, &before.amounts, share, approval.as_ref())?
+        }
+        (Action::Reinstate, _, _) => {
+            after.amounts = before.priced(before.refunded)?;
+            let was_held = before.came_from.as_deref() == Some("on_hold");
+            let reversal = Reversal {
+                subject: before.subject(before.version, day, Vec::new()),
+                share: if was_held { Share::Held } else { Share::Open },
+                approval: approval_of(before, day),
+            };
+            posting::reinstated::reinstated(&subject, &after.amounts, &reversal)?
+        }
+        (Action::Hold | Action::Release, _, _) => Posting::default(),
+    };
+    Ok(Taken { after, posting })
+}
+
+/// The approval that a reversal may mirror: none if a refund changed the amounts since.
+fn approval_of(
+    stored: &Stored,
+    day: (chrono::NaiveDate, Option<ledger::Period>),
+) -> Option<Approval> {
+    stored
+        .approved_version
+        .filter(|_| stored.refunded.is_zero())
+        .map(|version| Approval { subject: stored.subject(version, day, Vec::new()) })
+}
+
+/// Where the publisher's share stands in a state.
+pub(super) fn share_of(state: State) -> Share {
+    match state {
+        State::OnHold(HeldFrom::Pending | HeldFrom::Approved) => Share::Held,
+        State::Unattributed
+        | State::Pending
+        | State::Approved
+        | State::Rejected
+        | State::Reversed => Share::Open,
+    }
+}
+
+async fn write(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    by: &Actor,
+    decision: &Decision,
+    steps: Vec<Taken>,
+    stored: &HashMap<ConversionRef, Stored>,
+) -> Result<(), ConversionError> {
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let mut changes = Vec::with_capacity(steps.len());
+    let mut commissions = Vec::new();
+    let mut saved = Vec::with_capacity(steps.len());
+    let mut postings = Vec::with_capacity(steps.len());
+    for Taken { after, posting } in steps {
+        let before = &stored[&after.reference];
+        changes.push(ChangeRow {
+            reference: after.reference,
+            version: after.version,
+            action: decision.action.as_str(),
+            from: before.state,
+            to: after.state,
+            reason: decision.reason.clone(),
+            entries: posting.entries.iter().map(|entry| entry.id().value()).collect(),
+        });
+        if after.amounts != before.amounts {
+            commissions.push(CommissionRow {
+                reference: after.reference,
+                version: after.version,
+                event: after.event,
+                base: after.order,
+                amounts: after.amounts,
+            });
+        }
+        postings.push((after.reference, posting));
+        saved.push((before.version, after));
+    }
+    store::save(conn, now, by, &saved).await?;
+    store::add_changes(conn, now, by, &changes).await?;
+    store::add_commissions(conn, now, by, &commissions).await?;
+    store::post(conn, now, by, &postings).await
+}

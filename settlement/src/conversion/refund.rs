@@ -1,0 +1,334 @@
+//! Refunds: what is left of an order is priced again at the frozen rate, and the difference posted.
+//!
+//! A refund counts once per reference. One that fits no order, or more than one, or exceeds what is
+//! left, is parked where finance sees it ([`super::parked`]) and never dropped; recording it again
+//! once its order is known takes it out of the car park.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use ledger::{Actor, Amount, BookId, Cause, Money};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::change::share_of;
+use super::parked::{self, Parked, Reason};
+use super::state::State;
+use super::store::{self, ChangeRow, CommissionRow, Stored};
+use super::{ConversionError, ConversionRef, derived};
+use crate::commission::CommissionError;
+use crate::network::Calendar;
+use crate::posting::held::HeldFrom;
+use crate::posting::{self, Posting};
+
+/// A refund as a brand reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refund {
+    /// The brand's own reference of the refund, unique.
+    pub refund_ref: String,
+    /// The order it belongs to, if the brand says so.
+    pub order_ref: Option<String>,
+    /// Only in this book, if the brand is known.
+    pub book: Option<BookId>,
+    /// When it happened, UTC.
+    pub occurred_at: DateTime<Utc>,
+    /// How much of the order's value.
+    pub amount: Amount,
+    /// What else the sender said, for whoever has to find the order.
+    pub note: String,
+}
+
+/// The answer to one refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a refund may have been parked"]
+pub enum Refunded {
+    /// Taken into account; the state the conversion is in now.
+    Applied(ConversionRef, State),
+    /// Taken into account before.
+    Duplicate(ConversionRef),
+    /// Recorded before with another amount, which stands.
+    Conflict(ConversionRef, Money),
+    /// Parked for finance, now or before.
+    Parked(Reason),
+}
+
+/// Takes refunds into account; answers each in order.
+///
+/// A fixed number of statements, whatever the count. Several refunds of one order are applied in
+/// the order given.
+///
+/// # Errors
+/// Only for the whole batch; nothing of it may then be committed.
+pub async fn refund(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    by: &Actor,
+    refunds: &[Refund],
+) -> Result<Vec<Refunded>, ConversionError> {
+    let targets = targets_of(conn, refunds).await?;
+    let mut found: Vec<ConversionRef> = targets.iter().filter_map(|t| (*t).ok()).collect();
+    found.sort_unstable();
+    found.dedup();
+    let stored = store::lock(conn, &found).await?;
+    let known = known_events(conn, &stored, refunds, &targets).await?;
+    let calendar = Calendar::read(conn).await?;
+    let mut work = Work { stored, known, ..Work::default() };
+    let mut answers = Vec::with_capacity(refunds.len());
+    for (position, (refund, target)) in refunds.iter().zip(targets).enumerate() {
+        let answer = match target {
+            Err(reason) => Refunded::Parked(reason),
+            Ok(reference) => work.apply(position, refund, reference, calendar)?,
+        };
+        answers.push(answer);
+    }
+    work.write(conn, now, by, refunds, &answers).await?;
+    Ok(answers)
+}
+
+/// The conversion of each refund, or why there is none.
+async fn targets_of(
+    conn: &mut PgConnection,
+    refunds: &[Refund],
+) -> Result<Vec<Result<ConversionRef, Reason>>, ConversionError> {
+    let mut order_refs: Vec<String> = refunds.iter().filter_map(|r| r.order_ref.clone()).collect();
+    order_refs.sort_unstable();
+    order_refs.dedup();
+    let orders = store::find_by_order(conn, &order_refs).await?;
+    Ok(refunds
+        .iter()
+        .map(|refund| {
+            let candidates: Vec<_> = refund
+                .order_ref
+                .as_ref()
+                .and_then(|order_ref| orders.get(order_ref))
+                .into_iter()
+                .flatten()
+                .filter(|(reference, _)| refund.book.is_none_or(|book| book == reference.book))
+                .collect();
+            match candidates.as_slice() {
+                [] => Err(Reason::OrderUnknown),
+                [(reference, currency)] if *currency == refund.amount.currency() => Ok(*reference),
+                [_] => Err(Reason::CurrencyDiffers),
+                _ => Err(Reason::OrderAmbiguous),
+            }
+        })
+        .collect())
+}
+
+/// Refunds recorded before, by event id.
+async fn known_events(
+    conn: &mut PgConnection,
+    stored: &HashMap<ConversionRef, Stored>,
+    refunds: &[Refund],
+    targets: &[Result<ConversionRef, Reason>],
+) -> Result<HashMap<Uuid, i64>, ConversionError> {
+    let (books, ids): (Vec<i64>, Vec<Uuid>) = refunds
+        .iter()
+        .zip(targets)
+        .filter_map(|(refund, target)| {
+            let stored = stored.get(target.as_ref().ok()?)?;
+            Some((stored.reference.book.value(), event_of(stored, refund)))
+        })
+        .unzip();
+    let rows = sqlx::query!(
+        r#"
+        select e.id, e.amount
+        from unnest($1::bigint[], $2::uuid[]) as u (book_id, id)
+        join settlement.event e on e.book_id = u.book_id and e.id = u.id
+        "#,
+        &books,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.amount)).collect())
+}
+
+fn event_of(stored: &Stored, refund: &Refund) -> Uuid {
+    derived(stored.program, "refund", &refund.refund_ref)
+}
+
+/// A batch of refunds being applied.
+#[derive(Default)]
+struct Work {
+    stored: HashMap<ConversionRef, Stored>,
+    known: HashMap<Uuid, i64>,
+    before: HashMap<ConversionRef, i32>,
+    events: Vec<(usize, ConversionRef, Uuid)>,
+    changes: Vec<ChangeRow>,
+    commissions: Vec<CommissionRow>,
+    postings: Vec<(ConversionRef, Posting)>,
+}
+
+impl Work {
+    fn apply(
+        &mut self,
+        position: usize,
+        refund: &Refund,
+        reference: ConversionRef,
+        calendar: Calendar,
+    ) -> Result<Refunded, ConversionError> {
+        let Some(stored) = self.stored.get_mut(&reference) else {
+            return Ok(Refunded::Parked(Reason::OrderUnknown));
+        };
+        let event = event_of(stored, refund);
+        if let Some(&minor) = self.known.get(&event) {
+            let stands = Money::try_from_minor(minor, stored.order.currency())
+                .map_err(CommissionError::from)?;
+            return Ok(if stands == refund.amount.money() {
+                Refunded::Duplicate(reference)
+            } else {
+                Refunded::Conflict(reference, stands)
+            });
+        }
+        let refunded =
+            stored.refunded.checked_add(refund.amount.money()).map_err(CommissionError::from)?;
+        if refunded.minor() > stored.order.minor() {
+            return Ok(Refunded::Parked(Reason::ExceedsOrder));
+        }
+        self.known.insert(event, refund.amount.minor());
+        self.before.entry(reference).or_insert(stored.version);
+        let step = step(stored, refund, refunded, event, calendar)?;
+        self.events.push((position, reference, event));
+        let state = step.change.to;
+        self.changes.push(step.change);
+        self.commissions.extend(step.commission);
+        self.postings.push((reference, step.posting));
+        Ok(Refunded::Applied(reference, state))
+    }
+
+    async fn write(
+        self,
+        conn: &mut PgConnection,
+        now: DateTime<Utc>,
+        by: &Actor,
+        refunds: &[Refund],
+        answers: &[Refunded],
+    ) -> Result<(), ConversionError> {
+        let parked: Vec<Parked<'_>> = refunds
+            .iter()
+            .zip(answers)
+            .filter_map(|(refund, answer)| match answer {
+                Refunded::Parked(reason) => Some(Parked { refund, reason: *reason }),
+                Refunded::Applied(..) | Refunded::Duplicate(_) | Refunded::Conflict(..) => None,
+            })
+            .collect();
+        parked::park(conn, now, by, &parked).await?;
+        if self.events.is_empty() {
+            return Ok(());
+        }
+        let applied: Vec<String> =
+            self.events.iter().map(|(at, ..)| refunds[*at].refund_ref.clone()).collect();
+        parked::resolve(conn, now, by, &applied, "its order became known").await?;
+        let saved: Vec<(i32, Stored)> = self
+            .before
+            .iter()
+            .map(|(reference, version)| (*version, self.stored[reference].clone()))
+            .collect();
+        insert_events(conn, now, by, &self.stored, &self.events, refunds).await?;
+        store::save(conn, now, by, &saved).await?;
+        store::add_changes(conn, now, by, &self.changes).await?;
+        store::add_commissions(conn, now, by, &self.commissions).await?;
+        store::post(conn, now, by, &self.postings).await
+    }
+}
+
+/// What one refund does to a conversion.
+struct RefundStep {
+    change: ChangeRow,
+    commission: Option<CommissionRow>,
+    posting: Posting,
+}
+
+fn step(
+    stored: &mut Stored,
+    refund: &Refund,
+    refunded: Money,
+    event: Uuid,
+    calendar: Calendar,
+) -> Result<RefundStep, ConversionError> {
+    let (before, share) = (stored.clone(), share_of(stored.state));
+    stored.version += 1;
+    stored.refunded = refunded;
+    let stage = match before.state {
+        State::Pending | State::OnHold(HeldFrom::Pending) => Some(HeldFrom::Pending),
+        State::Approved | State::OnHold(HeldFrom::Approved) => Some(HeldFrom::Approved),
+        // Nothing is in force: the refund is kept, and nothing moves.
+        State::Unattributed | State::Rejected | State::Reversed => None,
+    };
+    let mut posting = Posting::default();
+    if let Some(stage) = stage {
+        stored.amounts = before.priced(refunded)?;
+        if refunded == stored.order {
+            stored.state = State::Reversed;
+        }
+        let day = calendar.effective(refund.occurred_at);
+        let because = vec![Cause::new("refund", &refund.refund_ref)];
+        let subject = stored.subject(stored.version, day, because);
+        let less = before.amounts.minus(stored.amounts)?;
+        posting = posting::refunded::refunded(&subject, &less, stage, share)?;
+    }
+    let left = stored.order.checked_sub(refunded).map_err(CommissionError::from)?;
+    let change = ChangeRow {
+        reference: stored.reference,
+        version: stored.version,
+        action: "refund",
+        from: before.state,
+        to: stored.state,
+        reason: format!("refund {} of {}", refund.refund_ref, refund.amount.money()),
+        entries: posting.entries.iter().map(|entry| entry.id().value()).collect(),
+    };
+    let commission = (stored.amounts != before.amounts).then(|| CommissionRow {
+        reference: stored.reference,
+        version: stored.version,
+        event,
+        base: left,
+        amounts: stored.amounts,
+    });
+    Ok(RefundStep { change, commission, posting })
+}
+
+async fn insert_events(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    by: &Actor,
+    stored: &HashMap<ConversionRef, Stored>,
+    events: &[(usize, ConversionRef, Uuid)],
+    refunds: &[Refund],
+) -> Result<(), ConversionError> {
+    let of = |reference: &ConversionRef| &stored[reference];
+    let books: Vec<i64> = events.iter().map(|(_, r, _)| r.book.value()).collect();
+    let ids: Vec<Uuid> = events.iter().map(|(_, _, event)| *event).collect();
+    let programs: Vec<Uuid> = events.iter().map(|(_, r, _)| of(r).program.id).collect();
+    let references: Vec<String> =
+        events.iter().map(|(at, ..)| refunds[*at].refund_ref.clone()).collect();
+    let orders: Vec<String> = events.iter().map(|(_, r, _)| of(r).order_ref.clone()).collect();
+    let times: Vec<DateTime<Utc>> = events.iter().map(|(at, ..)| refunds[*at].occurred_at).collect();
+    let currencies: Vec<String> =
+        events.iter().map(|(_, r, _)| of(r).order.currency().code().to_owned()).collect();
+    let amounts: Vec<i64> = events.iter().map(|(at, ..)| refunds[*at].amount.minor()).collect();
+    sqlx::query!(
+        r#"
+        insert into settlement.event (book_id, id, program_id, kind, external_ref, order_ref,
+            occurred_at, received_at, recorded_by, currency, amount)
+        select u.book_id, u.id, u.program_id, 'refund', u.reference, u.order_ref, u.occurred_at,
+               $9, $10, u.currency, u.amount
+        from unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::text[], $5::text[],
+                    $6::timestamptz[], $7::text[], $8::bigint[])
+             as u (book_id, id, program_id, reference, order_ref, occurred_at, currency, amount)
+        "#,
+        &books,
+        &ids,
+        &programs,
+        &references,
+        &orders,
+        &times,
+        &currencies,
+        &amounts,
+        now,
+        by.as_str(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

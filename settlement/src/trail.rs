@@ -1,0 +1,273 @@
+//! The trail: from any figure back to its order and click, and forward to its entries.
+//!
+//! Whatever id a person has (an entry, an order or refund reference, a click, a conversion), the
+//! trail of the conversion behind it tells the story in order: click, order, attribution,
+//! commission, each change, and the entries each posted.
+
+use chrono::{DateTime, Utc};
+use ledger::journal::{self, Recorded};
+use ledger::{BookId, EntryId, Money};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// The click that earned a conversion.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ClickStep {
+    /// Its id.
+    pub id: Uuid,
+    /// When, UTC.
+    pub clicked_at: DateTime<Utc>,
+    /// The opaque visitor.
+    pub visitor: Option<String>,
+}
+
+/// A version of what a conversion earned.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct CommissionStep {
+    /// The version of the conversion.
+    pub version: i32,
+    /// What was left of the order.
+    pub base: Money,
+    /// Gross commission.
+    pub gross: Money,
+    /// What the brand owes.
+    pub brand_due: Money,
+    /// What the publisher earns.
+    pub publisher_due: Money,
+}
+
+/// A change of a conversion.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ChangeStep {
+    /// The version it led to.
+    pub version: i32,
+    /// What was done.
+    pub action: String,
+    /// The state before.
+    pub from_state: String,
+    /// The state after.
+    pub to_state: String,
+    /// Why.
+    pub reason: String,
+    /// When, UTC.
+    pub changed_at: DateTime<Utc>,
+    /// By whom.
+    pub changed_by: String,
+}
+
+/// The whole story of one conversion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trail {
+    /// The conversion.
+    pub conversion: Uuid,
+    /// The brand, its book's name.
+    pub brand: String,
+    /// The program.
+    pub program: String,
+    /// The version of its terms that decided.
+    pub terms_version: i32,
+    /// Who earns it.
+    pub publisher: Option<String>,
+    /// The brand's reference.
+    pub order_ref: String,
+    /// When it was ordered, UTC.
+    pub occurred_at: DateTime<Utc>,
+    /// What it was worth.
+    pub order: Money,
+    /// How much of it was refunded.
+    pub refunded: Money,
+    /// Its state.
+    pub state: String,
+    /// How it was attributed.
+    pub model: String,
+    /// The click, if one earned it.
+    pub click: Option<ClickStep>,
+    /// The frozen rate, as JSON.
+    pub frozen_rate: serde_json::Value,
+    /// What it earned, version by version.
+    pub commissions: Vec<CommissionStep>,
+    /// What happened to it.
+    pub changes: Vec<ChangeStep>,
+    /// Its journal entries, by number.
+    pub entries: Vec<Recorded>,
+}
+
+/// A trail could not be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum TrailError {
+    /// A stored value cannot be read.
+    #[error("inconsistency in the trail of conversion {0}: {1}")]
+    Inconsistent(Uuid, String),
+    /// The journal could not be read.
+    #[error(transparent)]
+    Journal(#[from] journal::JournalError),
+    /// Postgres failed.
+    #[error("the trail could not be read")]
+    Database(#[from] sqlx::Error),
+}
+
+/// The conversions behind whatever a person typed: an id of an entry, conversion, click or event, a
+/// place in a book (`United Kingdom/17`), or a reference of an order or refund.
+pub async fn conversions_of(
+    conn: &mut PgConnection,
+    asked: &str,
+) -> Result<Vec<(BookId, Uuid)>, TrailError> {
+    let id = asked.parse::<Uuid>().ok();
+    let place = asked
+        .rsplit_once('/')
+        .and_then(|(book, number)| Some((book.to_owned(), number.parse::<i64>().ok()?)));
+    let (book, number) = place.unzip();
+    let rows = sqlx::query!(
+        r#"
+        with entry as (
+            select e.book_id, e.causes from ledger.book b
+            join ledger.entry e on e.book_id = b.id
+                 and (e.id = $1 or (b.name = $3 and e.number = $4))
+        )
+        select c.book_id as "book_id!", c.id as "id!" from settlement.conversion c
+        where c.order_ref = $2 or c.id = $1 or c.click_id = $1 or c.event_id = $1
+        union
+        select e.book_id, substr(cause, 12)::uuid
+        from entry e cross join lateral unnest(e.causes) as cause
+        where cause like 'conversion:%'
+        union
+        select c.book_id, c.id from settlement.event r
+        join settlement.conversion c on c.book_id = r.book_id and c.program_id = r.program_id
+             and c.order_ref = r.order_ref
+        where r.kind = 'refund' and (r.external_ref = $2 or r.id = $1)
+        "#,
+        id,
+        asked,
+        book,
+        number,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (BookId::from_value(row.book_id), row.id)).collect())
+}
+
+/// The story of one conversion; `None` if there is no such conversion.
+pub async fn trail(
+    conn: &mut PgConnection,
+    book: BookId,
+    conversion: Uuid,
+) -> Result<Option<Trail>, TrailError> {
+    let Some(head) = sqlx::query!(
+        r#"
+        select c.terms_version, c.order_ref, c.occurred_at, c.currency, c.order_amount, c.refunded,
+               c.state, c.frozen_rate, b.name as brand, p.name as program,
+               u.name as "publisher?", a.model, k.id as "click_id?",
+               k.clicked_at as "clicked_at?", k.visitor
+        from settlement.conversion c
+        join ledger.book b on b.id = c.book_id
+        join settlement.program p on p.book_id = c.book_id and p.id = c.program_id
+        join lateral (
+            select model from settlement.attribution a
+            where a.book_id = c.book_id and a.conversion_id = c.id
+            order by a.version desc limit 1
+        ) a on true
+        left join settlement.publisher u on u.id = c.publisher_id
+        left join settlement.click k on k.book_id = c.book_id and k.id = c.click_id
+        where c.book_id = $1 and c.id = $2
+        "#,
+        book.value(),
+        conversion,
+    )
+    .fetch_optional(&mut *conn)
+    .await?
+    else {
+        return Ok(None);
+    };
+    let wrong = |problem: String| TrailError::Inconsistent(conversion, problem);
+    let currency = head.currency.parse().map_err(|e| wrong(format!("{e}")))?;
+    let money = |minor| Money::try_from_minor(minor, currency).map_err(|e| wrong(e.to_string()));
+    let commissions = commissions(conn, book, conversion, &money).await?;
+    let (changes, entries) = changes(conn, book, conversion).await?;
+    let click = head.click_id.zip(head.clicked_at).map(|(id, clicked_at)| ClickStep {
+        id,
+        clicked_at,
+        visitor: head.visitor,
+    });
+    Ok(Some(Trail {
+        conversion,
+        brand: head.brand,
+        program: head.program,
+        terms_version: head.terms_version,
+        publisher: head.publisher,
+        order_ref: head.order_ref,
+        occurred_at: head.occurred_at,
+        order: money(head.order_amount)?,
+        refunded: money(head.refunded)?,
+        state: head.state,
+        model: head.model,
+        click,
+        frozen_rate: head.frozen_rate,
+        commissions,
+        changes,
+        entries,
+    }))
+}
+
+async fn commissions(
+    conn: &mut PgConnection,
+    book: BookId,
+    conversion: Uuid,
+    money: &impl Fn(i64) -> Result<Money, TrailError>,
+) -> Result<Vec<CommissionStep>, TrailError> {
+    let rows = sqlx::query!(
+        r#"
+        select version, base, gross, brand_due, publisher_due from settlement.commission
+        where book_id = $1 and conversion_id = $2 order by version
+        "#,
+        book.value(),
+        conversion,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(CommissionStep {
+                version: row.version,
+                base: money(row.base)?,
+                gross: money(row.gross)?,
+                brand_due: money(row.brand_due)?,
+                publisher_due: money(row.publisher_due)?,
+            })
+        })
+        .collect()
+}
+
+/// The changes of a conversion, and its entries: those of its recording and of each change.
+async fn changes(
+    conn: &mut PgConnection,
+    book: BookId,
+    conversion: Uuid,
+) -> Result<(Vec<ChangeStep>, Vec<Recorded>), TrailError> {
+    let rows = sqlx::query!(
+        r#"
+        select version, action, from_state, to_state, reason, entry_ids, changed_at, changed_by
+        from settlement.change where book_id = $1 and conversion_id = $2 order by version
+        "#,
+        book.value(),
+        conversion,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let recorded = crate::posting::pending::key(conversion).entry_id(book);
+    let mut ids = vec![(book, recorded)];
+    ids.extend(rows.iter().flat_map(|row| &row.entry_ids).map(|id| (book, EntryId::from(*id))));
+    let entries = journal::find(conn, &ids).await?;
+    let steps = rows
+        .into_iter()
+        .map(|row| ChangeStep {
+            version: row.version,
+            action: row.action,
+            from_state: row.from_state,
+            to_state: row.to_state,
+            reason: row.reason,
+            changed_at: row.changed_at,
+            changed_by: row.changed_by,
+        })
+        .collect();
+    Ok((steps, entries))
+}
