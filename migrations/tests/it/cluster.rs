@@ -44,10 +44,10 @@ async fn a_committed_row_survives_the_servers_death() {
 #[tokio::test]
 async fn opening_again_recovers_a_killed_server() {
     let scratch = Scratch::new();
-    let first = open(&scratch.data());
+    let first = Cluster::open(&scratch.data()).unwrap();
     let pid = first.pid().unwrap();
     nix::sys::signal::kill(Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
-    let second = open(&scratch.data());
+    let second = Cluster::open(&scratch.data()).unwrap();
     assert_ne!(second.pid().unwrap(), pid);
     connect(&second).await;
     // Both are registered: the first to leave does not take the server from the second.
@@ -72,7 +72,8 @@ fn stranger(data: &std::path::Path) -> Child {
 fn a_stale_pid_file_with_a_strangers_number_does_not_matter() {
     let scratch = Scratch::new();
     let data = scratch.data();
-    let cluster = open(&data);
+    // With real settings: a test cluster that does not start is made anew.
+    let cluster = Cluster::open(&data).unwrap();
     let pid_file = data.join("postgres/cluster/postmaster.pid");
     let text = fs::read_to_string(&pid_file).unwrap();
     cluster.leave().unwrap();
@@ -90,7 +91,7 @@ fn a_stale_pid_file_with_a_strangers_number_does_not_matter() {
     assert!(!cluster::stop(&data, Stop::Anyway).unwrap());
     assert!(stranger.try_wait().unwrap().is_none());
 
-    let again = open(&data);
+    let again = Cluster::open(&data).unwrap();
     assert_ne!(again.pid(), i32::try_from(stranger.id()).ok());
     stranger.kill().unwrap();
     stranger.wait().unwrap();

@@ -60,10 +60,35 @@ async fn a_killed_user_does_not_take_the_server_from_the_living() {
 }
 
 #[test]
+fn the_mark_of_a_watchdog_at_work_is_waited_for_and_a_dead_ones_is_not() {
+    let scratch = Scratch::new();
+    let data = scratch.data();
+    open(&data).leave().unwrap();
+    let mark = data.join("postgres/stopping");
+    std::os::unix::fs::symlink("99999999", &mark).unwrap();
+    open(&data).leave().unwrap();
+    assert!(mark.symlink_metadata().is_err(), "a leftover is taken away");
+
+    let work = format!("ln -s $$ {0}; sleep 1; rm {0}", mark.display());
+    let mut watchdog = std::process::Command::new("sh")
+        .args(["-c", &work])
+        .spawn()
+        .unwrap();
+    eventually("the mark is there", || mark.symlink_metadata().is_ok());
+    let mine = open(&data);
+    assert!(mark.symlink_metadata().is_err(), "it was waited for");
+    assert!(
+        watchdog.wait().unwrap().success(),
+        "and taken away by its owner"
+    );
+    mine.leave().unwrap();
+}
+
+#[test]
 fn one_who_comes_while_a_watchdog_stops_the_server_gets_a_server() {
     let scratch = Scratch::new();
     let data = scratch.data();
-    for _ in 0..5 {
+    for _ in 0..3 {
         let mut other = Other::opening(&data);
         other.said();
         other.kill();
