@@ -25,6 +25,7 @@ pub mod balance;
 pub mod book;
 pub(crate) mod canonical;
 pub mod cause;
+pub mod checkpoint;
 pub mod entry;
 pub mod idempotency;
 pub mod journal;
@@ -32,6 +33,7 @@ pub mod money;
 pub mod period;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod verify;
 
 pub use account::{Account, AccountId, AccountKind};
 pub use actor::Actor;
