@@ -27,6 +27,7 @@ pub(crate) mod canonical;
 pub mod cause;
 pub mod checkpoint;
 pub mod entry;
+pub mod export;
 pub mod idempotency;
 pub mod journal;
 pub mod money;

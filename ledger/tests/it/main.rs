@@ -1,3 +1,11 @@
 //! x
 
+mod export;
+mod broken_stores;
+mod checkpoint;
 mod verify;
+mod access;
+mod concurrency;
+mod period;
+mod post;
+mod support;
