@@ -186,7 +186,7 @@ create table settlement.conversion (
         and fee_brand >= 0 and fee_publisher >= 0),
     constraint conversion_refunds_within_order check (refunded between 0 and order_amount),
     constraint conversion_unattributed_owes_nobody check (
-        (state <> 'unattributed') or publisher_id is null)
+        publisher_id is not null or publisher_due = 0)
 ) with (fillfactor = 80);
 comment on table settlement.conversion is 'distributed by book_id: the current state and amounts of each order''s conversion, minor units; history in change and commission';
 comment on column settlement.conversion.version is 'how often it changed; names the entries of each change';
@@ -245,6 +245,7 @@ comment on table settlement.change is 'distributed by book_id: each step of a co
 
 create table settlement.parked_refund (
     id uuid not null,
+    book_id bigint,
     refund_ref text not null,
     order_ref text,
     occurred_at timestamptz not null,
@@ -258,13 +259,14 @@ create table settlement.parked_refund (
     resolved_by text,
     resolution text,
     constraint parked_refund_pk primary key (id),
-    constraint parked_refund_once unique (refund_ref),
     constraint parked_refund_reason_known
         check (reason in ('order_unknown', 'order_ambiguous', 'exceeds_order', 'currency_differs')),
     constraint parked_refund_resolved_whole check (
         (resolved_at is null) = (resolved_by is null) and (resolved_at is null) = (resolution is null))
 );
 comment on table settlement.parked_refund is 'reference: refunds that fit no order, kept until finance resolves them';
+comment on column settlement.parked_refund.id is 'follows from the book it was reported for, if any, and its reference';
+create index parked_refund_of_order on settlement.parked_refund (order_ref) where resolved_at is null;
 
 create function settlement.refuse_change() returns trigger
     language plpgsql

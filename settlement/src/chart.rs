@@ -189,14 +189,18 @@ impl Chart {
     /// A debit; nothing for an amount of zero, because a fee of nothing is no line. A negative
     /// amount is the credit of its opposite.
     pub fn debit(&mut self, code: Code, money: Money) -> Result<Option<Line>, WrongCurrency> {
-        let account = self.account(code);
-        match Amount::new(money) {
-            Ok(amount) => account.debit(amount).map(Some),
-            Err(_) => Amount::new(money.negated())
-                .ok()
-                .map(|amount| account.credit(amount))
-                .transpose(),
+        if money.is_zero() {
+            return Ok(None);
         }
+        let account = self.account(code);
+        let line = match Amount::new(money) {
+            Ok(amount) => account.debit(amount),
+            Err(_) => match Amount::new(money.negated()) {
+                Ok(amount) => account.credit(amount),
+                Err(_) => return Ok(None),
+            },
+        };
+        line.map(Some)
     }
 
     /// A credit, as [`Chart::debit`].
@@ -240,7 +244,10 @@ mod tests {
 
     #[test]
     fn only_the_available_payable_has_a_floor() {
-        let floored: Vec<_> = Code::ALL.into_iter().filter(|code| code.has_floor()).collect();
+        let floored: Vec<_> = Code::ALL
+            .into_iter()
+            .filter(|code| code.has_floor())
+            .collect();
         assert_eq!(floored, [Code::AvailablePayable]);
     }
 

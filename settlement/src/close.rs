@@ -61,7 +61,10 @@ pub async fn checklist(
     if now.with_timezone(&zone).date_naive() <= period.last_day() {
         findings.push(Finding {
             blocks: true,
-            message: format!("period {period} ends on {} ({zone}); close it afterwards", period.last_day()),
+            message: format!(
+                "period {period} ends on {} ({zone}); close it afterwards",
+                period.last_day()
+            ),
         });
     }
     let facts = sqlx::query!(
@@ -93,12 +96,21 @@ pub async fn checklist(
         });
     }
     for (count, what) in [
-        (facts.pending, "conversions are still pending; they will count in a later month"),
+        (
+            facts.pending,
+            "conversions are still pending; they will count in a later month",
+        ),
         (facts.held, "conversions are on hold"),
-        (facts.parked, "refunds are parked; see `counterfoil refunds parked`"),
+        (
+            facts.parked,
+            "refunds are parked; see `counterfoil refunds parked`",
+        ),
     ] {
         if count > 0 {
-            findings.push(Finding { blocks: false, message: format!("{count} {what}") });
+            findings.push(Finding {
+                blocks: false,
+                message: format!("{count} {what}"),
+            });
         }
     }
     Ok(findings)
@@ -115,7 +127,9 @@ pub async fn close(
     period: Period,
 ) -> Result<Closed, CloseError> {
     let closes = period::closes(conn).await?;
-    let standing = closes.into_iter().find(|c| c.period == period && c.reopened.is_none());
+    let standing = closes
+        .into_iter()
+        .find(|c| c.period == period && c.reopened.is_none());
     if let Some(close) = standing {
         return Ok(Closed::Already(close));
     }
@@ -123,5 +137,8 @@ pub async fn close(
     if findings.iter().any(|finding| finding.blocks) {
         return Ok(Closed::Blocked(findings));
     }
-    Ok(Closed::Now(period::close(conn, now, by, period).await?, findings))
+    Ok(Closed::Now(
+        period::close(conn, now, by, period).await?,
+        findings,
+    ))
 }

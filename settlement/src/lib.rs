@@ -18,6 +18,7 @@
 
 pub mod chart;
 pub mod close;
+mod columns;
 pub mod commission;
 pub mod conversion;
 pub mod fees;

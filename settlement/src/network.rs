@@ -80,11 +80,10 @@ pub async fn create(
 /// # Errors
 /// [`NetworkError::Missing`] when none was created.
 pub async fn find(conn: &mut PgConnection) -> Result<Network, NetworkError> {
-    let row =
-        sqlx::query!("select name, accounting_zone, house_book_id from settlement.network")
-            .fetch_optional(conn)
-            .await?
-            .ok_or(NetworkError::Missing)?;
+    let row = sqlx::query!("select name, accounting_zone, house_book_id from settlement.network")
+        .fetch_optional(conn)
+        .await?
+        .ok_or(NetworkError::Missing)?;
     Ok(Network {
         zone: row
             .accounting_zone

@@ -78,7 +78,10 @@ pub async fn create_brands(
     let names: Vec<&str> = brands.iter().map(|brand| brand.name.as_str()).collect();
     ledger::book::open(conn, now, by, &names).await?;
     let ids: Vec<Uuid> = brands.iter().map(|brand| brand.id).collect();
-    let books: Vec<i64> = names.iter().map(|name| BookId::of_name(name).value()).collect();
+    let books: Vec<i64> = names
+        .iter()
+        .map(|name| BookId::of_name(name).value())
+        .collect();
     let names: Vec<String> = brands.iter().map(|brand| brand.name.clone()).collect();
     let created = sqlx::query!(
         r#"
@@ -106,7 +109,10 @@ pub async fn create_publishers(
     publishers: &[NewParty],
 ) -> Result<u64, PartyError> {
     let ids: Vec<Uuid> = publishers.iter().map(|publisher| publisher.id).collect();
-    let names: Vec<String> = publishers.iter().map(|publisher| publisher.name.clone()).collect();
+    let names: Vec<String> = publishers
+        .iter()
+        .map(|publisher| publisher.name.clone())
+        .collect();
     let created = sqlx::query!(
         r#"
         insert into settlement.publisher (id, name, created_at, created_by)
@@ -138,7 +144,10 @@ pub async fn create_programs(
     if let Some(program) = programs.iter().find(|p| !brands.contains_key(&p.brand)) {
         return Err(PartyError::UnknownBrand(program.brand.clone()));
     }
-    let books: Vec<i64> = programs.iter().map(|p| brands[&p.brand].1.value()).collect();
+    let books: Vec<i64> = programs
+        .iter()
+        .map(|p| brands[&p.brand].1.value())
+        .collect();
     let brand_ids: Vec<Uuid> = programs.iter().map(|p| brands[&p.brand].0).collect();
     let ids: Vec<Uuid> = programs.iter().map(|p| p.id).collect();
     let names: Vec<String> = programs.iter().map(|p| p.name.clone()).collect();
@@ -163,7 +172,16 @@ pub async fn create_programs(
     let first: Vec<(ProgramRef, i32, &Terms)> = programs
         .iter()
         .filter(|p| created.contains(&p.id))
-        .map(|p| (ProgramRef { book: brands[&p.brand].1, id: p.id }, 1, &p.terms))
+        .map(|p| {
+            (
+                ProgramRef {
+                    book: brands[&p.brand].1,
+                    id: p.id,
+                },
+                1,
+                &p.terms,
+            )
+        })
         .collect();
     insert_terms(conn, now, by, &first).await?;
     Ok(u64::try_from(created.len()).unwrap_or(u64::MAX))
@@ -200,15 +218,33 @@ async fn insert_terms(
     let each = |f: &dyn Fn(&Terms) -> String| -> Vec<String> {
         versions.iter().map(|(_, _, terms)| f(terms)).collect()
     };
-    let books: Vec<i64> = versions.iter().map(|(program, _, _)| program.book.value()).collect();
+    let books: Vec<i64> = versions
+        .iter()
+        .map(|(program, _, _)| program.book.value())
+        .collect();
     let programs: Vec<Uuid> = versions.iter().map(|(program, _, _)| program.id).collect();
     let numbers: Vec<i32> = versions.iter().map(|(_, version, _)| *version).collect();
-    let from: Vec<_> = versions.iter().map(|(_, _, terms)| terms.effective_from).collect();
-    let rules: Vec<_> = versions.iter().map(|(_, _, t)| serde_json::json!(t.rule)).collect();
-    let fees: Vec<Fees> = versions.iter().map(|(_, _, terms)| terms.fee_model.fees()).collect();
+    let from: Vec<_> = versions
+        .iter()
+        .map(|(_, _, terms)| terms.effective_from)
+        .collect();
+    let rules: Vec<_> = versions
+        .iter()
+        .map(|(_, _, t)| serde_json::json!(t.rule))
+        .collect();
+    let fees: Vec<Fees> = versions
+        .iter()
+        .map(|(_, _, terms)| terms.fee_model.fees())
+        .collect();
     let brand_rates: Vec<_> = fees.iter().map(|f| f.brand_rate.as_fraction()).collect();
-    let publisher_rates: Vec<_> = fees.iter().map(|f| f.publisher_rate.as_fraction()).collect();
-    let lookbacks: Vec<i32> = versions.iter().map(|(_, _, terms)| terms.lookback_days).collect();
+    let publisher_rates: Vec<_> = fees
+        .iter()
+        .map(|f| f.publisher_rate.as_fraction())
+        .collect();
+    let lookbacks: Vec<i32> = versions
+        .iter()
+        .map(|(_, _, terms)| terms.lookback_days)
+        .collect();
     sqlx::query!(
         r#"
         insert into settlement.program_terms
@@ -249,7 +285,10 @@ pub async fn enrol(
     by: &Actor,
     enrolments: &[(ProgramRef, Uuid)],
 ) -> Result<u64, PartyError> {
-    let books: Vec<i64> = enrolments.iter().map(|(program, _)| program.book.value()).collect();
+    let books: Vec<i64> = enrolments
+        .iter()
+        .map(|(program, _)| program.book.value())
+        .collect();
     let programs: Vec<Uuid> = enrolments.iter().map(|(program, _)| program.id).collect();
     let publishers: Vec<Uuid> = enrolments.iter().map(|(_, publisher)| *publisher).collect();
     let enrolled = sqlx::query!(
@@ -275,7 +314,9 @@ pub async fn enrol(
 pub async fn brands_by_name(
     conn: &mut PgConnection,
 ) -> Result<HashMap<String, (Uuid, BookId)>, PartyError> {
-    let rows = sqlx::query!("select name, id, book_id from settlement.brand").fetch_all(conn).await?;
+    let rows = sqlx::query!("select name, id, book_id from settlement.brand")
+        .fetch_all(conn)
+        .await?;
     Ok(rows
         .into_iter()
         .map(|row| (row.name, (row.id, BookId::from_value(row.book_id))))
@@ -286,7 +327,9 @@ pub async fn brands_by_name(
 pub async fn publishers_by_name(
     conn: &mut PgConnection,
 ) -> Result<HashMap<String, Uuid>, PartyError> {
-    let rows = sqlx::query!("select name, id from settlement.publisher").fetch_all(conn).await?;
+    let rows = sqlx::query!("select name, id from settlement.publisher")
+        .fetch_all(conn)
+        .await?;
     Ok(rows.into_iter().map(|row| (row.name, row.id)).collect())
 }
 
@@ -311,12 +354,18 @@ pub async fn programs_by_brand(
     .await?;
     let mut programs: HashMap<String, Vec<(String, ProgramRef, Currency)>> = HashMap::new();
     for row in rows {
-        let program = ProgramRef { book: BookId::from_value(row.book_id), id: row.id };
+        let program = ProgramRef {
+            book: BookId::from_value(row.book_id),
+            id: row.id,
+        };
         let currency = row.currency.parse().map_err(|error| PartyError::Terms {
             program: row.id,
             problem: format!("currency: {error}"),
         })?;
-        programs.entry(row.brand).or_default().push((row.name, program, currency));
+        programs
+            .entry(row.brand)
+            .or_default()
+            .push((row.name, program, currency));
     }
     Ok(programs)
 }
@@ -326,7 +375,10 @@ pub(crate) async fn terms_of(
     conn: &mut PgConnection,
     programs: &[ProgramRef],
 ) -> Result<HashMap<ProgramRef, Vec<(i32, Terms)>>, PartyError> {
-    let books: Vec<i64> = programs.iter().map(|program| program.book.value()).collect();
+    let books: Vec<i64> = programs
+        .iter()
+        .map(|program| program.book.value())
+        .collect();
     let ids: Vec<Uuid> = programs.iter().map(|program| program.id).collect();
     let rows = sqlx::query_as!(
         TermsRow,
@@ -345,9 +397,15 @@ pub(crate) async fn terms_of(
     .await?;
     let mut terms: HashMap<ProgramRef, Vec<(i32, Terms)>> = HashMap::new();
     for row in rows {
-        let program = ProgramRef { book: BookId::from_value(row.book_id), id: row.program_id };
+        let program = ProgramRef {
+            book: BookId::from_value(row.book_id),
+            id: row.program_id,
+        };
         let version = row.version;
-        let read = row.read().map_err(|problem| PartyError::Terms { program: program.id, problem })?;
+        let read = row.read().map_err(|problem| PartyError::Terms {
+            program: program.id,
+            problem,
+        })?;
         terms.entry(program).or_default().push((version, read));
     }
     Ok(terms)
@@ -379,7 +437,10 @@ impl TermsRow {
         let unknown = |column: &str, value: &str| format!("{column} {value:?} is unknown");
         Ok(Terms {
             effective_from: self.effective_from,
-            currency: self.currency.parse().map_err(|e| format!("currency: {e}"))?,
+            currency: self
+                .currency
+                .parse()
+                .map_err(|e| format!("currency: {e}"))?,
             rule: serde_json::from_value(self.rule).map_err(|e| format!("rule: {e}"))?,
             fee_model: FeeModel::from_stored(&self.fee_model, fees)
                 .map_err(|e: FeeError| e.to_string())?,

@@ -5,10 +5,11 @@
 //! fee" is meant.
 
 use chrono::{DateTime, Utc};
-use ledger::{Currency, Rounding};
+use ledger::{Currency, Rate, Rounding};
+use uuid::Uuid;
 
 use crate::commission::CommissionRule;
-use crate::fees::FeeModel;
+use crate::fees::{FeeModel, Fees};
 
 /// When a commission enters the books.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -61,6 +62,22 @@ pub struct Terms {
     pub unattributed: Unattributed,
     /// How many days before an order a click still earns it (1 to 365), to the microsecond.
     pub lookback_days: i32,
+}
+
+impl Terms {
+    /// The fees of a conversion that this publisher earned. Where nobody did, all of the commission
+    /// is the network's: there is nobody to owe it to.
+    #[must_use]
+    pub fn fees_of(&self, publisher: Option<Uuid>) -> Fees {
+        let fees = self.fee_model.fees();
+        match publisher {
+            Some(_) => fees,
+            None => Fees {
+                publisher_rate: Rate::WHOLE,
+                ..fees
+            },
+        }
+    }
 }
 
 macro_rules! stored_names {

@@ -27,13 +27,20 @@ pub struct Click {
 }
 
 /// Records clicks; one that is there already is left as it is. Returns how many were new.
+#[expect(
+    clippy::as_conversions,
+    reason = "tells sqlx that an array may hold nulls; converts nothing"
+)]
 pub async fn record(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
     by: &Actor,
     clicks: &[Click],
 ) -> Result<u64, sqlx::Error> {
-    let books: Vec<i64> = clicks.iter().map(|click| click.program.book.value()).collect();
+    let books: Vec<i64> = clicks
+        .iter()
+        .map(|click| click.program.book.value())
+        .collect();
     let ids: Vec<Uuid> = clicks.iter().map(|click| click.id).collect();
     let programs: Vec<Uuid> = clicks.iter().map(|click| click.program.id).collect();
     let publishers: Vec<Uuid> = clicks.iter().map(|click| click.publisher).collect();

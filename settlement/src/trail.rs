@@ -143,7 +143,10 @@ pub async fn conversions_of(
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (BookId::from_value(row.book_id), row.id)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (BookId::from_value(row.book_id), row.id))
+        .collect())
 }
 
 /// The story of one conversion; `None` if there is no such conversion.
@@ -183,11 +186,14 @@ pub async fn trail(
     let money = |minor| Money::try_from_minor(minor, currency).map_err(|e| wrong(e.to_string()));
     let commissions = commissions(conn, book, conversion, &money).await?;
     let (changes, entries) = changes(conn, book, conversion).await?;
-    let click = head.click_id.zip(head.clicked_at).map(|(id, clicked_at)| ClickStep {
-        id,
-        clicked_at,
-        visitor: head.visitor,
-    });
+    let click = head
+        .click_id
+        .zip(head.clicked_at)
+        .map(|(id, clicked_at)| ClickStep {
+            id,
+            clicked_at,
+            visitor: head.visitor,
+        });
     Ok(Some(Trail {
         conversion,
         brand: head.brand,
@@ -255,7 +261,11 @@ async fn changes(
     .await?;
     let recorded = crate::posting::pending::key(conversion).entry_id(book);
     let mut ids = vec![(book, recorded)];
-    ids.extend(rows.iter().flat_map(|row| &row.entry_ids).map(|id| (book, EntryId::from(*id))));
+    ids.extend(
+        rows.iter()
+            .flat_map(|row| &row.entry_ids)
+            .map(|id| (book, EntryId::from(*id))),
+    );
     let entries = journal::find(conn, &ids).await?;
     let steps = rows
         .into_iter()

@@ -10,7 +10,8 @@ use ledger::Actor;
 use sqlx::PgConnection;
 
 use super::state::{Action, State, Step};
-use super::store::{self, ChangeRow, CommissionRow, Stored};
+use super::store::{self, ChangeRow, CommissionRow};
+use super::stored::{self, Stored};
 use super::{ConversionError, ConversionRef};
 use crate::fees::Components;
 use crate::network::Calendar;
@@ -44,7 +45,7 @@ pub enum Changed {
 
 /// Decides about conversions and posts what follows; answers each in order.
 ///
-/// Seven statements, whatever the count. Entries count on the day of `now`, or on the first open
+/// A fixed number of statements, whatever the count. Entries count on the day of `now`, or on the first open
 /// day if that month is closed already.
 ///
 /// # Errors
@@ -56,7 +57,7 @@ pub async fn decide(
     decision: &Decision,
     conversions: &[ConversionRef],
 ) -> Result<Vec<Changed>, ConversionError> {
-    let stored = store::lock(conn, conversions).await?;
+    let stored = stored::lock(conn, conversions).await?;
     let calendar = Calendar::read(conn).await?;
     let mut seen = HashSet::new();
     let mut steps = Vec::new();
@@ -68,11 +69,11 @@ pub async fn decide(
         };
         let refunded_whole = before.refunded == before.order;
         answers.push(match before.state.after(decision.action) {
-            Step::To(state) if !seen.insert(*reference) => Changed::Already(state),
             // Refunded in full: there is nothing left to reinstate.
             Step::To(_) if decision.action == Action::Reinstate && refunded_whole => {
                 Changed::Impossible(before.state)
             }
+            Step::To(state) if !seen.insert(*reference) => Changed::Already(state),
             Step::To(state) => {
                 steps.push(taken(before, decision.action, state, calendar, now)?);
                 Changed::To(state)
@@ -102,7 +103,11 @@ fn taken(
     let version = before.version + 1;
     let subject = before.subject(version, day, Vec::new());
     let share = share_of(before.state);
-    let mut after = Stored { state, version, ..before.clone() };
+    let mut after = Stored {
+        state,
+        version,
+        ..before.clone()
+    };
     let owed = before.amounts.publisher_due();
     let posting = match (action, before.state, state) {
         (Action::Approve, _, _) => {
@@ -124,13 +129,14 @@ fn taken(
         }
         (Action::Reinstate, _, _) => {
             after.amounts = before.priced(before.refunded)?;
-            let was_held = before.came_from.as_deref() == Some("on_hold");
-            let reversal = Reversal {
-                subject: before.subject(before.version, day, Vec::new()),
-                share: if was_held { Share::Held } else { Share::Open },
-                approval: approval_of(before, day),
-            };
-            posting::reinstated::reinstated(&subject, &after.amounts, &reversal)?
+            // A reversal of a share on hold, or with a refund since, is no mirror of what returns.
+            let reversal = before
+                .was(Action::Reverse, State::Approved)
+                .then(|| Reversal {
+                    subject: before.subject(before.version, day, Vec::new()),
+                    approval: approval_of(before, day),
+                });
+            posting::reinstated::reinstated(&subject, &after.amounts, reversal.as_ref())?
         }
         (Action::Hold | Action::Release, _, _) => Posting::default(),
     };
@@ -145,7 +151,9 @@ fn approval_of(
     stored
         .approved_version
         .filter(|_| stored.refunded.is_zero())
-        .map(|version| Approval { subject: stored.subject(version, day, Vec::new()) })
+        .map(|version| Approval {
+            subject: stored.subject(version, day, Vec::new()),
+        })
 }
 
 /// Where the publisher's share stands in a state.
@@ -184,14 +192,18 @@ async fn write(
             from: before.state,
             to: after.state,
             reason: decision.reason.clone(),
-            entries: posting.entries.iter().map(|entry| entry.id().value()).collect(),
+            entries: posting
+                .entries
+                .iter()
+                .map(|entry| entry.id().value())
+                .collect(),
         });
         if after.amounts != before.amounts {
             commissions.push(CommissionRow {
                 reference: after.reference,
                 version: after.version,
                 event: after.event,
-                base: after.order,
+                base: after.left()?,
                 amounts: after.amounts,
             });
         }

@@ -12,11 +12,13 @@
 //! [posting manual](crate::posting).
 
 pub mod change;
+mod find;
 pub mod parked;
 pub mod record;
 pub mod refund;
 pub mod state;
 mod store;
+mod stored;
 
 use ledger::{BookId, Refusal};
 use uuid::Uuid;
@@ -28,10 +30,10 @@ use crate::party::{PartyError, ProgramRef};
 use crate::posting::PostingError;
 
 pub use change::{Changed, Decision, decide};
-pub use record::{Order, Recorded, record};
-pub use refund::{Refund, Refunded, refund};
+pub use find::{find_by_order, undecided};
+pub use record::{Order, OrderRefusal, Recorded, record};
+pub use refund::{Refund, RefundRefusal, Refunded, refund};
 pub use state::{Action, State};
-pub use store::{find_by_order, undecided};
 
 /// A conversion, with the book it lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,7 +51,10 @@ impl ConversionRef {
     /// The conversion that an order of a program has, whether it is recorded or not.
     #[must_use]
     pub fn of_order(program: ProgramRef, order_ref: &str) -> ConversionRef {
-        ConversionRef { book: program.book, id: derived(program, "conversion", order_ref) }
+        ConversionRef {
+            book: program.book,
+            id: derived(program, "conversion", order_ref),
+        }
     }
 }
 
@@ -57,6 +62,11 @@ impl ConversionRef {
 fn derived(program: ProgramRef, kind: &str, reference: &str) -> Uuid {
     let name = format!("{}\u{1f}{kind}\u{1f}{reference}", program.id);
     Uuid::new_v5(&CONVERSIONS, name.as_bytes())
+}
+
+/// Whether a text that comes from outside can be stored and shown.
+fn is_plain(text: &str) -> bool {
+    (1..=200).contains(&text.chars().count()) && !text.contains(char::is_control)
 }
 
 /// A whole batch failed; nothing of it may be committed.

@@ -1,11 +1,13 @@
 //! The car park: refunds that fit no order, kept until finance resolves them.
 
 use chrono::{DateTime, Utc};
-use ledger::{Actor, Money};
+use ledger::{Actor, Amount, BookId, Currency, Money};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{CONVERSIONS, ConversionError, Refund};
+use crate::columns::column;
+use crate::commission::CommissionError;
 use crate::terms::stored_names;
 
 /// Why a refund is parked.
@@ -48,43 +50,49 @@ pub struct ParkedRefund {
     pub reason: String,
 }
 
+/// The place of a refund in the car park: its reference, in the book it was reported for, if any.
+pub(super) fn id(refund: &Refund) -> Uuid {
+    let book = refund.book.map(|book| book.to_string()).unwrap_or_default();
+    Uuid::new_v5(
+        &CONVERSIONS,
+        format!("parked\u{1f}{book}\u{1f}{}", refund.refund_ref).as_bytes(),
+    )
+}
+
 /// Parks refunds; one that is parked already stays as it is.
+#[expect(
+    clippy::as_conversions,
+    reason = "tells sqlx that an array may hold nulls; converts nothing"
+)]
 pub(super) async fn park(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
     by: &Actor,
     parked: &[Parked<'_>],
 ) -> Result<(), ConversionError> {
-    let ids: Vec<Uuid> = parked
-        .iter()
-        .map(|p| Uuid::new_v5(&CONVERSIONS, format!("parked\u{1f}{}", p.refund.refund_ref).as_bytes()))
-        .collect();
-    let references: Vec<String> = parked.iter().map(|p| p.refund.refund_ref.clone()).collect();
-    let orders: Vec<Option<String>> = parked.iter().map(|p| p.refund.order_ref.clone()).collect();
-    let times: Vec<DateTime<Utc>> = parked.iter().map(|p| p.refund.occurred_at).collect();
-    let currencies: Vec<String> =
-        parked.iter().map(|p| p.refund.amount.currency().code().to_owned()).collect();
-    let amounts: Vec<i64> = parked.iter().map(|p| p.refund.amount.minor()).collect();
-    let notes: Vec<String> = parked.iter().map(|p| p.refund.note.clone()).collect();
-    let reasons: Vec<String> = parked.iter().map(|p| p.reason.as_str().to_owned()).collect();
+    let orders: Vec<Option<String>> = column(parked, |p| p.refund.order_ref.clone());
+    let books: Vec<Option<i64>> = column(parked, |p| p.refund.book.map(BookId::value));
     sqlx::query!(
         r#"
         insert into settlement.parked_refund
-            (id, refund_ref, order_ref, occurred_at, currency, amount, note, reason,
+            (id, book_id, refund_ref, order_ref, occurred_at, currency, amount, note, reason,
              parked_at, parked_by)
-        select u.*, $9, $10
-        from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[],
-                    $6::bigint[], $7::text[], $8::text[]) as u
-        on conflict (refund_ref) do nothing
+        select u.*, $10, $11
+        from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::timestamptz[],
+                    $6::text[], $7::bigint[], $8::text[], $9::text[])
+             as u (id, book_id, refund_ref, order_ref, occurred_at, currency, amount, note, reason)
+        order by u.id -- two sessions with the same refunds wait, and never deadlock
+        on conflict (id) do nothing
         "#,
-        &ids,
-        &references,
+        &column(parked, |p| id(p.refund)),
+        &books as &[Option<i64>],
+        &column(parked, |p| p.refund.refund_ref.clone()),
         &orders as &[Option<String>],
-        &times,
-        &currencies,
-        &amounts,
-        &notes,
-        &reasons,
+        &column(parked, |p| p.refund.occurred_at),
+        &column(parked, |p| p.refund.amount.currency().code().to_owned()),
+        &column(parked, |p| p.refund.amount.minor()),
+        &column(parked, |p| p.refund.note.clone()),
+        &column(parked, |p| p.reason.as_str().to_owned()),
         now,
         by.as_str(),
     )
@@ -98,16 +106,16 @@ pub(super) async fn resolve(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
     by: &Actor,
-    refund_refs: &[String],
+    parked: &[Uuid],
     resolution: &str,
 ) -> Result<(), ConversionError> {
     sqlx::query!(
         r#"
         update settlement.parked_refund
         set resolved_at = $2, resolved_by = $3, resolution = $4
-        where refund_ref = any ($1) and resolved_at is null
+        where id = any ($1) and resolved_at is null
         "#,
-        refund_refs,
+        parked,
         now,
         by.as_str(),
         resolution,
@@ -115,6 +123,46 @@ pub(super) async fn resolve(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Parked refunds whose order was unknown and is one of these; for one book only, if they name it.
+pub(super) async fn waiting_for(
+    conn: &mut PgConnection,
+    order_refs: &[String],
+) -> Result<Vec<Refund>, ConversionError> {
+    let rows = sqlx::query!(
+        r#"
+        select id, book_id, refund_ref, order_ref, occurred_at, currency, amount, note
+        from settlement.parked_refund
+        where resolved_at is null and reason = 'order_unknown' and order_ref = any ($1)
+        order by occurred_at, id
+        "#,
+        order_refs,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let amount = money(row.id, &row.currency, row.amount)?;
+            Ok(Refund {
+                refund_ref: row.refund_ref,
+                order_ref: row.order_ref,
+                book: row.book_id.map(BookId::from_value),
+                occurred_at: row.occurred_at,
+                amount: Amount::new(amount).map_err(CommissionError::from)?,
+                note: row.note,
+            })
+        })
+        .collect()
+}
+
+fn money(parked: Uuid, currency: &str, minor: i64) -> Result<Money, ConversionError> {
+    let wrong = |_| ConversionError::Inconsistent {
+        conversion: parked,
+        problem: "the amount of a parked refund".to_owned(),
+    };
+    let currency: Currency = currency.parse().map_err(wrong)?;
+    Money::try_from_minor(minor, currency).map_err(wrong)
 }
 
 /// Refunds that wait for finance, oldest first.
@@ -136,16 +184,11 @@ pub async fn waiting(
     .await?;
     rows.into_iter()
         .map(|row| {
-            let wrong = |_| ConversionError::Inconsistent {
-                conversion: row.id,
-                problem: "the amount of a parked refund".to_owned(),
-            };
-            let currency: ledger::Currency = row.currency.parse().map_err(wrong)?;
             Ok(ParkedRefund {
                 refund_ref: row.refund_ref,
                 order_ref: row.order_ref,
                 occurred_at: row.occurred_at,
-                amount: Money::try_from_minor(row.amount, currency).map_err(wrong)?,
+                amount: money(row.id, &row.currency, row.amount)?,
                 note: row.note,
                 reason: row.reason,
             })

@@ -1,8 +1,8 @@
 //! Refunds: what is left of an order is priced again at the frozen rate, and the difference posted.
 //!
 //! A refund counts once per reference. One that fits no order, or more than one, or exceeds what is
-//! left, is parked where finance sees it ([`super::parked`]) and never dropped; recording it again
-//! once its order is known takes it out of the car park.
+//! left, is parked where finance sees it ([`super::parked`]) and never dropped; it is applied when
+//! its order is recorded, or when it is reported again and fits.
 
 use std::collections::HashMap;
 
@@ -14,17 +14,23 @@ use uuid::Uuid;
 use super::change::share_of;
 use super::parked::{self, Parked, Reason};
 use super::state::State;
-use super::store::{self, ChangeRow, CommissionRow, Stored};
-use super::{ConversionError, ConversionRef, derived};
+use super::store::{self, ChangeRow, CommissionRow};
+use super::stored::{self, Stored};
+use super::{ConversionError, ConversionRef, derived, find, is_plain};
+use crate::columns::column;
 use crate::commission::CommissionError;
 use crate::network::Calendar;
 use crate::posting::held::HeldFrom;
 use crate::posting::{self, Posting};
 
 /// A refund as a brand reports it.
+#[expect(
+    clippy::struct_field_names,
+    reason = "refund_ref is the name in every file and table"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refund {
-    /// The brand's own reference of the refund, unique.
+    /// The brand's own reference of the refund, 1 to 200 characters, unique within the program.
     pub refund_ref: String,
     /// The order it belongs to, if the brand says so.
     pub order_ref: Option<String>,
@@ -46,10 +52,20 @@ pub enum Refunded {
     Applied(ConversionRef, State),
     /// Taken into account before.
     Duplicate(ConversionRef),
-    /// Recorded before with another amount, which stands.
+    /// Recorded before with another amount, or of another order; what was recorded stands.
     Conflict(ConversionRef, Money),
     /// Parked for finance, now or before.
     Parked(Reason),
+    /// Not taken in at all.
+    Refused(RefundRefusal),
+}
+
+/// Why a refund was not even parked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RefundRefusal {
+    /// A reference or note cannot be stored or shown.
+    #[error("{0:?} cannot be stored; give 1 to 200 characters without control characters")]
+    Text(String),
 }
 
 /// Takes refunds into account; answers each in order.
@@ -66,17 +82,25 @@ pub async fn refund(
     refunds: &[Refund],
 ) -> Result<Vec<Refunded>, ConversionError> {
     let targets = targets_of(conn, refunds).await?;
-    let mut found: Vec<ConversionRef> = targets.iter().filter_map(|t| (*t).ok()).collect();
+    let mut found: Vec<ConversionRef> = targets
+        .iter()
+        .filter_map(|t| t.as_ref().ok())
+        .copied()
+        .collect();
     found.sort_unstable();
     found.dedup();
-    let stored = store::lock(conn, &found).await?;
+    let stored = stored::lock(conn, &found).await?;
     let known = known_events(conn, &stored, refunds, &targets).await?;
     let calendar = Calendar::read(conn).await?;
-    let mut work = Work { stored, known, ..Work::default() };
+    let mut work = Work {
+        stored,
+        known,
+        ..Work::default()
+    };
     let mut answers = Vec::with_capacity(refunds.len());
     for (position, (refund, target)) in refunds.iter().zip(targets).enumerate() {
         let answer = match target {
-            Err(reason) => Refunded::Parked(reason),
+            Err(answer) => answer,
             Ok(reference) => work.apply(position, refund, reference, calendar)?,
         };
         answers.push(answer);
@@ -85,18 +109,25 @@ pub async fn refund(
     Ok(answers)
 }
 
-/// The conversion of each refund, or why there is none.
+/// The conversion of each refund, or the answer where there is none.
 async fn targets_of(
     conn: &mut PgConnection,
     refunds: &[Refund],
-) -> Result<Vec<Result<ConversionRef, Reason>>, ConversionError> {
-    let mut order_refs: Vec<String> = refunds.iter().filter_map(|r| r.order_ref.clone()).collect();
+) -> Result<Vec<Result<ConversionRef, Refunded>>, ConversionError> {
+    let mut order_refs: Vec<String> = refunds
+        .iter()
+        .filter(|r| flaw(r).is_none())
+        .filter_map(|r| r.order_ref.clone())
+        .collect();
     order_refs.sort_unstable();
     order_refs.dedup();
-    let orders = store::find_by_order(conn, &order_refs).await?;
+    let orders = find::find_by_order(conn, &order_refs).await?;
     Ok(refunds
         .iter()
         .map(|refund| {
+            if let Some(flaw) = flaw(refund) {
+                return Err(Refunded::Refused(flaw));
+            }
             let candidates: Vec<_> = refund
                 .order_ref
                 .as_ref()
@@ -106,22 +137,29 @@ async fn targets_of(
                 .filter(|(reference, _)| refund.book.is_none_or(|book| book == reference.book))
                 .collect();
             match candidates.as_slice() {
-                [] => Err(Reason::OrderUnknown),
+                [] => Err(Refunded::Parked(Reason::OrderUnknown)),
                 [(reference, currency)] if *currency == refund.amount.currency() => Ok(*reference),
-                [_] => Err(Reason::CurrencyDiffers),
-                _ => Err(Reason::OrderAmbiguous),
+                [_] => Err(Refunded::Parked(Reason::CurrencyDiffers)),
+                _ => Err(Refunded::Parked(Reason::OrderAmbiguous)),
             }
         })
         .collect())
 }
 
-/// Refunds recorded before, by event id.
+fn flaw(refund: &Refund) -> Option<RefundRefusal> {
+    let texts = [Some(&refund.refund_ref), refund.order_ref.as_ref()];
+    let bad = texts.into_iter().flatten().find(|text| !is_plain(text));
+    let bad = bad.or_else(|| Some(&refund.note).filter(|note| note.contains('\0')));
+    bad.map(|text| RefundRefusal::Text(text.clone()))
+}
+
+/// Refunds recorded before, by event id: how much, of which order.
 async fn known_events(
     conn: &mut PgConnection,
     stored: &HashMap<ConversionRef, Stored>,
     refunds: &[Refund],
-    targets: &[Result<ConversionRef, Reason>],
-) -> Result<HashMap<Uuid, i64>, ConversionError> {
+    targets: &[Result<ConversionRef, Refunded>],
+) -> Result<Known, ConversionError> {
     let (books, ids): (Vec<i64>, Vec<Uuid>) = refunds
         .iter()
         .zip(targets)
@@ -132,7 +170,7 @@ async fn known_events(
         .unzip();
     let rows = sqlx::query!(
         r#"
-        select e.id, e.amount
+        select e.id, e.amount, e.order_ref
         from unnest($1::bigint[], $2::uuid[]) as u (book_id, id)
         join settlement.event e on e.book_id = u.book_id and e.id = u.id
         "#,
@@ -141,18 +179,25 @@ async fn known_events(
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.amount)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.id, (row.amount, row.order_ref)))
+        .collect())
 }
 
+type Known = HashMap<Uuid, (i64, String)>;
+
 fn event_of(stored: &Stored, refund: &Refund) -> Uuid {
-    derived(stored.program, "refund", &refund.refund_ref)
+    // One cancellation may cover several orders: it counts once for each.
+    let reference = format!("{}\u{1f}{}", refund.refund_ref, stored.order_ref);
+    derived(stored.program, "refund", &reference)
 }
 
 /// A batch of refunds being applied.
 #[derive(Default)]
 struct Work {
     stored: HashMap<ConversionRef, Stored>,
-    known: HashMap<Uuid, i64>,
+    known: Known,
     before: HashMap<ConversionRef, i32>,
     events: Vec<(usize, ConversionRef, Uuid)>,
     changes: Vec<ChangeRow>,
@@ -172,21 +217,26 @@ impl Work {
             return Ok(Refunded::Parked(Reason::OrderUnknown));
         };
         let event = event_of(stored, refund);
-        if let Some(&minor) = self.known.get(&event) {
-            let stands = Money::try_from_minor(minor, stored.order.currency())
+        if let Some((minor, order_ref)) = self.known.get(&event) {
+            let stands = Money::try_from_minor(*minor, stored.order.currency())
                 .map_err(CommissionError::from)?;
-            return Ok(if stands == refund.amount.money() {
-                Refunded::Duplicate(reference)
-            } else {
-                Refunded::Conflict(reference, stands)
-            });
+            return Ok(
+                if stands == refund.amount.money() && *order_ref == stored.order_ref {
+                    Refunded::Duplicate(reference)
+                } else {
+                    Refunded::Conflict(reference, stands)
+                },
+            );
         }
-        let refunded =
-            stored.refunded.checked_add(refund.amount.money()).map_err(CommissionError::from)?;
-        if refunded.minor() > stored.order.minor() {
+        if refund.amount.minor() > stored.left()?.minor() {
             return Ok(Refunded::Parked(Reason::ExceedsOrder));
         }
-        self.known.insert(event, refund.amount.minor());
+        let refunded = stored
+            .refunded
+            .checked_add(refund.amount.money())
+            .map_err(CommissionError::from)?;
+        self.known
+            .insert(event, (refund.amount.minor(), stored.order_ref.clone()));
         self.before.entry(reference).or_insert(stored.version);
         let step = step(stored, refund, refunded, event, calendar)?;
         self.events.push((position, reference, event));
@@ -209,17 +259,24 @@ impl Work {
             .iter()
             .zip(answers)
             .filter_map(|(refund, answer)| match answer {
-                Refunded::Parked(reason) => Some(Parked { refund, reason: *reason }),
-                Refunded::Applied(..) | Refunded::Duplicate(_) | Refunded::Conflict(..) => None,
+                Refunded::Parked(reason) => Some(Parked {
+                    refund,
+                    reason: *reason,
+                }),
+                Refunded::Applied(..)
+                | Refunded::Duplicate(_)
+                | Refunded::Conflict(..)
+                | Refunded::Refused(_) => None,
             })
             .collect();
-        parked::park(conn, now, by, &parked).await?;
+        if !parked.is_empty() {
+            parked::park(conn, now, by, &parked).await?;
+        }
         if self.events.is_empty() {
             return Ok(());
         }
-        let applied: Vec<String> =
-            self.events.iter().map(|(at, ..)| refunds[*at].refund_ref.clone()).collect();
-        parked::resolve(conn, now, by, &applied, "its order became known").await?;
+        let applied = column(&self.events, |(at, ..)| parked::id(&refunds[*at]));
+        parked::resolve(conn, now, by, &applied, "applied to its order").await?;
         let saved: Vec<(i32, Stored)> = self
             .before
             .iter()
@@ -262,13 +319,17 @@ fn step(
         if refunded == stored.order {
             stored.state = State::Reversed;
         }
-        let day = calendar.effective(refund.occurred_at);
+        // It counts no earlier than what it takes back.
+        let since = match stage {
+            HeldFrom::Pending => before.occurred_at,
+            HeldFrom::Approved => before.earned_at.unwrap_or(before.occurred_at),
+        };
+        let day = calendar.effective(refund.occurred_at.max(since));
         let because = vec![Cause::new("refund", &refund.refund_ref)];
         let subject = stored.subject(stored.version, day, because);
         let less = before.amounts.minus(stored.amounts)?;
         posting = posting::refunded::refunded(&subject, &less, stage, share)?;
     }
-    let left = stored.order.checked_sub(refunded).map_err(CommissionError::from)?;
     let change = ChangeRow {
         reference: stored.reference,
         version: stored.version,
@@ -276,16 +337,25 @@ fn step(
         from: before.state,
         to: stored.state,
         reason: format!("refund {} of {}", refund.refund_ref, refund.amount.money()),
-        entries: posting.entries.iter().map(|entry| entry.id().value()).collect(),
+        entries: posting
+            .entries
+            .iter()
+            .map(|entry| entry.id().value())
+            .collect(),
     };
-    let commission = (stored.amounts != before.amounts).then(|| CommissionRow {
+    let left = stored.left()?;
+    let commission = (stored.amounts != before.amounts).then_some(CommissionRow {
         reference: stored.reference,
         version: stored.version,
         event,
         base: left,
         amounts: stored.amounts,
     });
-    Ok(RefundStep { change, commission, posting })
+    Ok(RefundStep {
+        change,
+        commission,
+        posting,
+    })
 }
 
 async fn insert_events(
@@ -297,16 +367,6 @@ async fn insert_events(
     refunds: &[Refund],
 ) -> Result<(), ConversionError> {
     let of = |reference: &ConversionRef| &stored[reference];
-    let books: Vec<i64> = events.iter().map(|(_, r, _)| r.book.value()).collect();
-    let ids: Vec<Uuid> = events.iter().map(|(_, _, event)| *event).collect();
-    let programs: Vec<Uuid> = events.iter().map(|(_, r, _)| of(r).program.id).collect();
-    let references: Vec<String> =
-        events.iter().map(|(at, ..)| refunds[*at].refund_ref.clone()).collect();
-    let orders: Vec<String> = events.iter().map(|(_, r, _)| of(r).order_ref.clone()).collect();
-    let times: Vec<DateTime<Utc>> = events.iter().map(|(at, ..)| refunds[*at].occurred_at).collect();
-    let currencies: Vec<String> =
-        events.iter().map(|(_, r, _)| of(r).order.currency().code().to_owned()).collect();
-    let amounts: Vec<i64> = events.iter().map(|(at, ..)| refunds[*at].amount.minor()).collect();
     sqlx::query!(
         r#"
         insert into settlement.event (book_id, id, program_id, kind, external_ref, order_ref,
@@ -317,14 +377,14 @@ async fn insert_events(
                     $6::timestamptz[], $7::text[], $8::bigint[])
              as u (book_id, id, program_id, reference, order_ref, occurred_at, currency, amount)
         "#,
-        &books,
-        &ids,
-        &programs,
-        &references,
-        &orders,
-        &times,
-        &currencies,
-        &amounts,
+        &column(events, |(_, r, _)| r.book.value()),
+        &column(events, |(_, _, event)| *event),
+        &column(events, |(_, r, _)| of(r).program.id),
+        &column(events, |(at, ..)| refunds[*at].refund_ref.clone()),
+        &column(events, |(_, r, _)| of(r).order_ref.clone()),
+        &column(events, |(at, ..)| refunds[*at].occurred_at),
+        &column(events, |(_, r, _)| of(r).order.currency().code().to_owned()),
+        &column(events, |(at, ..)| refunds[*at].amount.minor()),
         now,
         by.as_str(),
     )

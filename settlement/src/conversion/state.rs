@@ -100,11 +100,11 @@ impl State {
             (Action::Hold, State::Pending) => Step::To(State::OnHold(WasPending)),
             (Action::Hold, State::Approved) => Step::To(State::OnHold(WasApproved)),
             (Action::Release, State::OnHold(WasPending)) => Step::To(State::Pending),
-            (Action::Release, State::OnHold(WasApproved)) => Step::To(State::Approved),
+            (Action::Release, State::OnHold(WasApproved))
+            | (Action::Reinstate, State::Reversed) => Step::To(State::Approved),
             (Action::Reverse, State::Approved | State::OnHold(WasApproved)) => {
                 Step::To(State::Reversed)
             }
-            (Action::Reinstate, State::Reversed) => Step::To(State::Approved),
             (Action::Approve, State::Approved)
             | (Action::Reject, State::Rejected)
             | (Action::Hold, State::OnHold(_))
@@ -143,7 +143,9 @@ mod tests {
     #[test]
     fn a_release_returns_to_where_the_hold_came_from() {
         for from in [State::Pending, State::Approved] {
-            let Step::To(held) = from.after(Action::Hold) else { panic!("{from:?} can be held") };
+            let Step::To(held) = from.after(Action::Hold) else {
+                panic!("{from:?} can be held")
+            };
             assert_eq!(held.after(Action::Release), Step::To(from));
         }
     }

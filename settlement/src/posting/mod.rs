@@ -25,7 +25,7 @@ pub mod reversed;
 use chrono::NaiveDate;
 use ledger::account::WrongCurrency;
 use ledger::{
-    Account, BookId, Cause, Currency, EntryError, IdempotencyKey, JournalEntry, Line, Money, Period,
+    Account, BookId, Cause, Currency, EntryError, IdempotencyKey, JournalEntry, Line, Period,
 };
 use uuid::Uuid;
 
@@ -34,6 +34,9 @@ use crate::fees::{Components, FeeError};
 use crate::terms::{Presentation, RecognitionPoint};
 
 /// Whose money moves: one conversion, seen by its book, terms and history.
+///
+/// Without a publisher the amounts owe nobody but the network
+/// ([`Terms::fees_of`](crate::terms::Terms::fees_of)).
 #[derive(Debug, Clone)]
 pub struct Subject {
     /// The brand's book.
@@ -119,7 +122,9 @@ impl Subject {
         }
         let description = format!("{what}: order {}", self.order_ref);
         let draft = JournalEntry::draft(self.book, &self.key(fact), self.effective, description);
-        Ok(Some(draft.lines(lines).because_of(self.causes()).balance()?))
+        Ok(Some(
+            draft.lines(lines).because_of(self.causes()).balance()?,
+        ))
     }
 
     fn causes(&self) -> Vec<Cause> {
@@ -144,11 +149,10 @@ fn expected_lines(
         Share::Open => Code::ExpectedPublisherDue,
         Share::Held => Code::ExpectedHeld,
     };
-    let (publisher, fee) = house_share(chart, amounts)?;
     Ok([
         chart.debit(Code::ExpectedBrandDue, amounts.brand_due())?,
-        chart.credit(held, publisher)?,
-        chart.credit(Code::ExpectedFee, fee)?,
+        chart.credit(held, amounts.publisher_due())?,
+        chart.credit(Code::ExpectedFee, amounts.fee()?)?,
     ]
     .into_iter()
     .flatten()
@@ -165,11 +169,10 @@ fn constrained_lines(
         Share::Open => Code::PendingPayable,
         Share::Held => Code::HeldPayable,
     };
-    let (publisher, fee) = house_share(chart, amounts)?;
     Ok([
         chart.debit(Code::UnbilledReceivable, amounts.brand_due())?,
-        chart.credit(payable, publisher)?,
-        chart.credit(Code::ConstrainedFee, fee)?,
+        chart.credit(payable, amounts.publisher_due())?,
+        chart.credit(Code::ConstrainedFee, amounts.fee()?)?,
     ]
     .into_iter()
     .flatten()
@@ -217,15 +220,6 @@ fn revenue_lines(
             chart.credit(payable, amounts.publisher_due())?,
         ],
     })
-}
-
-/// The publisher's share and the network's; without a publisher everything is the network's.
-fn house_share(chart: &Chart, amounts: &Components) -> Result<(Money, Money), PostingError> {
-    if chart.is_house() {
-        Ok((Money::zero(amounts.brand_due().currency()), amounts.brand_due()))
-    } else {
-        Ok((amounts.publisher_due(), amounts.fee()?))
-    }
 }
 
 fn opposite(lines: Lines) -> Lines {

@@ -6,9 +6,7 @@
 use ledger::IdempotencyKey;
 use uuid::Uuid;
 
-use super::{
-    Posting, PostingError, Share, Subject, constrained_lines, expected_lines, posting,
-};
+use super::{Posting, PostingError, Share, Subject, constrained_lines, expected_lines, posting};
 use crate::fees::Components;
 use crate::terms::RecognitionPoint;
 

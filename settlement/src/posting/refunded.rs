@@ -23,9 +23,7 @@ pub fn refunded(
     let mut chart = subject.chart();
     let lines = match (stage, subject.recognition) {
         (HeldFrom::Approved, _) => earned_lines(&mut chart, subject.presentation, less, share)?,
-        (HeldFrom::Pending, RecognitionPoint::Approval) => {
-            expected_lines(&mut chart, less, share)?
-        }
+        (HeldFrom::Pending, RecognitionPoint::Approval) => expected_lines(&mut chart, less, share)?,
         (HeldFrom::Pending, RecognitionPoint::Conversion) => {
             constrained_lines(&mut chart, less, share)?
         }

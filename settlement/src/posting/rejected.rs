@@ -19,6 +19,10 @@ pub fn rejected(
         RecognitionPoint::Approval => expected_lines(&mut chart, amounts, was)?,
         RecognitionPoint::Conversion => constrained_lines(&mut chart, amounts, was)?,
     };
-    let entry = subject.entry("conversion.rejected", "Conversion rejected", opposite(lines))?;
+    let entry = subject.entry(
+        "conversion.rejected",
+        "Conversion rejected",
+        opposite(lines),
+    )?;
     Ok(posting(&chart, [entry]))
 }

@@ -46,7 +46,11 @@ pub(super) fn reversal_entry(
     };
     if let Some(original) = mirrored {
         let what = format!("{WHAT}: order {}", subject.order_ref);
-        return Ok(Some(original.reversal(&subject.key(FACT), subject.effective, what)));
+        return Ok(Some(original.reversal(
+            &subject.key(FACT),
+            subject.effective,
+            what,
+        )));
     }
     let lines = earned_lines(chart, subject.presentation, amounts, share)?;
     subject.entry(FACT, WHAT, opposite(lines))

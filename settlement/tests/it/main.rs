@@ -1,1 +1,4 @@
-//! x
+//! What settlement promises, against a real Postgres, as the service role.
+
+mod fixture;
+mod smoke;
