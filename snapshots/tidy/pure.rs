@@ -31,7 +31,7 @@ fn is_pure(source: &Source) -> bool {
     let declared = source.text.lines().next().is_some_and(|line| {
         line.starts_with("//!") && (line.contains("Pure:") || line.trim_end().ends_with("Pure."))
     });
-    declared || PURE.iter().any(|place| listed(place))
+    declared || PURE.iter().any(listed)
 }
 
 fn check_pure(source: &Source) -> Vec<Fault> {
