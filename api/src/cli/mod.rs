@@ -1,0 +1,199 @@
+//! The command line: one file per subcommand, listed here on one screen.
+//!
+//! # Adding a subcommand
+//!
+//! Copy `close.rs`: an `Args` struct whose doc comments are the help, and `run`. Add a variant to
+//! [`Command`] and its arm in [`run`]. Exit codes: 0 done, 1 failed or refused, 2 bad arguments.
+
+mod balance;
+mod checkpoint;
+mod close;
+mod db;
+mod demo;
+mod export;
+mod import;
+mod init;
+mod migrate;
+mod party;
+mod periods;
+mod refunds;
+mod reopen;
+mod scope;
+mod statement;
+mod trace;
+mod trial_balance;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use ledger::Actor;
+use sqlx::PgConnection;
+
+use crate::database::{self, Database, Place};
+
+/// A double-entry ledger and settlement engine for affiliate networks.
+#[derive(Debug, Parser)]
+#[command(name = "counterfoil", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Where the private PostgreSQL cluster, exports and keys lie.
+    #[arg(long, global = true, env = "COUNTERFOIL_DATA", default_value = "counterfoil-data")]
+    pub(crate) data: PathBuf,
+    /// A PostgreSQL 15 to 18 database to use instead of the private cluster.
+    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// Print JSON instead of tables.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Install the PostgreSQL server with this system's package manager if there is none.
+    #[arg(long, global = true)]
+    pub(crate) install_postgres: bool,
+}
+
+impl Global {
+    /// Where the database is.
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place {
+            url: self.database_url.as_deref().filter(|url| !url.is_empty()),
+            data: &self.data,
+            install: self.install_postgres,
+        }
+    }
+
+    /// Opens the database and connects as the service role.
+    pub(crate) async fn connect(&self) -> anyhow::Result<(Database, PgConnection)> {
+        let database = Database::open(&self.place()).await?;
+        let conn = database.service().await?;
+        Ok((database, conn))
+    }
+
+    /// Opens the database, reads one consistent state of it, and leaves.
+    pub(crate) async fn read<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let (database, mut conn) = self.connect().await?;
+        let done = database::read(&mut conn, work).await?;
+        drop(conn);
+        database.leave()?;
+        Ok(done)
+    }
+
+    /// Opens the database, does some work in one database transaction, and leaves.
+    pub(crate) async fn commit<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let (database, mut conn) = self.connect().await?;
+        let done = database::commit(&mut conn, work).await?;
+        drop(conn);
+        database.leave()?;
+        Ok(done)
+    }
+
+    /// Who runs a command, for `recorded_by`: the command and the person logged in.
+    pub(crate) fn actor(command: &str) -> Actor {
+        let person = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
+        match person {
+            Ok(person) if !person.is_empty() => Actor::new(format!("cli:{command}@{person}")),
+            _ => Actor::new(format!("cli:{command}")),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Replay real orders and refunds into balanced books, and show what came of it.
+    Demo(demo::Args),
+    /// Create the network of this database.
+    Init(init::Args),
+    /// Create programs of brands.
+    #[command(subcommand)]
+    Program(party::ProgramCommand),
+    /// Create publishers and enrol them.
+    #[command(subcommand)]
+    Publisher(party::PublisherCommand),
+    /// Read orders or refunds from a CSV file.
+    #[command(subcommand)]
+    Import(import::Command),
+    /// Tell the story behind any id: entry, order, refund, conversion or click.
+    Trace(trace::Args),
+    /// Show what the accounts hold.
+    Balance(balance::Args),
+    /// Show debits and credits by account, which must be equal.
+    TrialBalance(trial_balance::Args),
+    /// List what an account did, line by line.
+    Statement(statement::Args),
+    /// Close a month.
+    Close(close::Args),
+    /// Reopen the latest closed month.
+    Reopen(reopen::Args),
+    /// List the closed months.
+    Periods(periods::Args),
+    /// Refunds that wait for somebody.
+    #[command(subcommand)]
+    Refunds(refunds::Command),
+    /// Prove the whole ledger again from its entries.
+    Verify(verify::Args),
+    /// Sign how far every book has come, for somebody outside to keep.
+    Checkpoint(checkpoint::Args),
+    /// Write the journal for hledger, ledger-cli, beancount, or as CSV or JSONL.
+    Export(export::Args),
+    /// Bring the database's schema to this program's version.
+    Migrate(migrate::Args),
+    /// Start, stop and look at the private PostgreSQL cluster.
+    #[command(subcommand)]
+    Db(db::Command),
+}
+
+/// Reads the command line; prints help or the mistake and exits with 0 or 2.
+pub(crate) fn parse() -> Cli {
+    Cli::parse()
+}
+
+/// Does what was asked.
+pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Demo(args) => demo::run(&global, args).await,
+        Command::Init(args) => init::run(&global, args).await,
+        Command::Program(command) => party::program(&global, command).await,
+        Command::Publisher(command) => party::publisher(&global, command).await,
+        Command::Import(command) => import::run(&global, command).await,
+        Command::Trace(args) => trace::run(&global, args).await,
+        Command::Balance(args) => balance::run(&global, args).await,
+        Command::TrialBalance(args) => trial_balance::run(&global, args).await,
+        Command::Statement(args) => statement::run(&global, args).await,
+        Command::Close(args) => close::run(&global, args).await,
+        Command::Reopen(args) => reopen::run(&global, args).await,
+        Command::Periods(args) => periods::run(&global, args).await,
+        Command::Refunds(command) => refunds::run(&global, command).await,
+        Command::Verify(args) => verify::run(&global, args).await,
+        Command::Checkpoint(args) => checkpoint::run(&global, args).await,
+        Command::Export(args) => export::run(&global, args).await,
+        Command::Migrate(args) => migrate::run(&global, args).await,
+        Command::Db(command) => db::run(&global, command).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_valid() {
+        Cli::command().debug_assert();
+    }
+}
