@@ -198,6 +198,27 @@ async fn hledger_reads_back_each_date_number_note_and_tag() {
 }
 
 #[tokio::test]
+async fn ledger_cli_reads_back_each_date_and_number() {
+    let db = database().await;
+    let mut conn = db.connection().await;
+    everything(&mut conn).await;
+    let (_, text) = told(&mut conn, Format::LedgerCli, &Scope::default()).await;
+    let Some(read) = programs::ledger_cli_entries(&text) else {
+        return;
+    };
+    let (_, lines) = told(&mut conn, Format::Jsonl, &Scope::default()).await;
+    let stored = lines.lines().map(|line| {
+        let stored: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let text = |name: &str| stored[name].as_str().expect("a text").to_owned();
+        (
+            text("entry_id"),
+            (text("effective_on"), stored["number"].to_string()),
+        )
+    });
+    assert_eq!(read, stored.collect());
+}
+
+#[tokio::test]
 async fn the_same_ledger_gives_the_same_bytes() {
     let (one, two) = (database().await, database().await);
     let (mut one, mut two) = (one.connection().await, two.service().await);
@@ -268,6 +289,41 @@ async fn what_is_posted_meanwhile_is_not_in_the_export() {
     );
     let (_, after) = told(&mut conn, Format::Hledger, &Scope::default()).await;
     assert_ne!(after, before);
+}
+
+#[tokio::test]
+async fn what_is_posted_before_the_first_row_is_not_in_the_export_either() {
+    let db = database().await;
+    let mut conn = db.connection().await;
+    everything(&mut conn).await;
+    let (_, before) = told(&mut conn, Format::Hledger, &Scope::default()).await;
+    // Holds the export between its look at the books and its look at the accounts.
+    let mut poster = conn.begin().await.expect("a transaction");
+    sqlx::raw_sql("lock table ledger.account in access exclusive mode")
+        .execute(&mut *poster)
+        .await
+        .expect("the lock");
+    let (mut reader, mut watcher) = (db.connection().await, db.connection().await);
+    let export = tokio::spawn(async move {
+        told(&mut reader, Format::Hledger, &Scope::default())
+            .await
+            .1
+    });
+    let waits = "select exists (select from pg_locks where not granted
+                                and relation = 'ledger.account'::regclass)";
+    while !sqlx::query_scalar::<_, bool>(waits)
+        .fetch_one(&mut watcher)
+        .await
+        .expect("an answer")
+    {
+        tokio::task::yield_now().await;
+    }
+    fixture::one_more(&mut poster).await;
+    poster.commit().await.expect("posted");
+    assert!(
+        export.await.expect("no panic") == before,
+        "an export is of one moment"
+    );
 }
 
 #[tokio::test]

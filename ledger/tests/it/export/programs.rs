@@ -1,5 +1,6 @@
 //! hledger, ledger-cli and beancount as judges, and just enough reading of what they answer.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -200,6 +201,18 @@ pub(super) fn hledger_entries(text: &str) -> Option<Vec<Understood>> {
                 .collect(),
         });
     Some(entries.filter(|entry| entry.code != "balances").collect())
+}
+
+/// Day and number of each entry by its id, as ledger-cli understood them.
+pub(super) fn ledger_cli_entries(text: &str) -> Option<BTreeMap<String, (String, String)>> {
+    let line = "%(tag(\"entry\"))|%(format_date(date, \"%Y-%m-%d\"))|%(code)\n";
+    let output = PROGRAMS[1].run(&["--args-only", "reg", "--format", line, "-f"], text)?;
+    let table = String::from_utf8(output.stdout).expect("UTF-8");
+    let entries = rows_by_pipe(&table).into_iter().filter_map(|row| {
+        let (_, number) = row[2].split_once('/')?;
+        Some((row[0].clone(), (row[1].clone(), number.to_owned())))
+    });
+    Some(entries.collect())
 }
 
 /// Undoes the percent-encoding of tags.
