@@ -315,10 +315,7 @@ async fn a_refund_before_its_order_waits_in_the_car_park_until_the_order_arrives
         &[early.clone(), early.clone()],
     )
     .await;
-    assert_eq!(
-        answer,
-        vec![Refunded::Parked(Reason::OrderUnknown); 2]
-    );
+    assert_eq!(answer, vec![Refunded::Parked(Reason::OrderUnknown); 2]);
     assert_eq!(parked(&mut conn).await.len(), 1);
     let it = recorded(
         &mut conn,
