@@ -9,8 +9,9 @@
 //!
 //! What it never does: begin, commit or write; alter a figure; alter a text in CSV or JSONL (a cell
 //! may thus begin with `=`; import such columns as text). Memorandum entries are left out unless
-//! asked for; their accounts then lie below `Equity:Memorandum` (`label.rs`). With a first day ([`Scope::from`])
-//! the file holds movements only, without opening balances, and ends with the movement per account.
+//! asked for; their accounts then lie below `Equity:Memorandum` (`label.rs`). With a first day
+//! ([`Scope::from`]) the file holds movements only, without opening balances, and ends with the
+//! movement per account.
 //!
 //! To add a format: a file here that implements [`Dialect`], a variant of [`Format`], and the arms
 //! the compiler asks for; then a snapshot and, where a program reads it, a run of that program in
@@ -135,7 +136,8 @@ pub enum ExportError {
     UnknownBook(BookId),
     /// A stored account is not what an account is.
     #[error(
-        "inconsistency in ledger.account, book {book} id {account}: {problem}; run `counterfoil verify`"
+        "inconsistency in ledger.account, book {book} id {account}: {problem}; \
+         run `counterfoil verify`"
     )]
     Account {
         /// The book.
@@ -147,7 +149,8 @@ pub enum ExportError {
     },
     /// A stored entry is not what an entry is.
     #[error(
-        "inconsistency in ledger.entry, book {book} number {number}: {problem}; run `counterfoil verify`"
+        "inconsistency in ledger.entry, book {book} number {number}: {problem}; \
+         run `counterfoil verify`"
     )]
     Entry {
         /// The book.
