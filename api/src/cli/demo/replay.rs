@@ -10,6 +10,7 @@ use settlement::close::{self, Closed};
 use settlement::conversion::{self, Action, Changed, Decision, Recorded, Refunded};
 use settlement::tracking::{self, Click};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::network::{Parties, id};
 use super::source::Source;
@@ -90,7 +91,8 @@ async fn trade(
             occurred_at: row.occurred_at,
             amount: row.amount,
             visitor: row.customer.clone(),
-            click: None,
+            // A guest is nobody's visitor: the shop passes the click on instead.
+            click: row.customer.is_none().then(|| click_id(row)),
             publisher: None,
         })
         .collect();
@@ -138,9 +140,13 @@ async fn trade(
     Ok(())
 }
 
+fn click_id(row: &orders::Row) -> Uuid {
+    id("click", &format!("{}/{}", row.brand, row.order_ref))
+}
+
 /// A click of the order's customer, some minutes before the order; the minutes follow from its id.
 fn click_before(row: &orders::Row, parties: &Parties) -> Option<Click> {
-    let id = id("click", &format!("{}/{}", row.brand, row.order_ref));
+    let id = click_id(row);
     let minutes = i64::from(id.as_bytes()[0] % 90) + 2;
     Some(Click {
         id,

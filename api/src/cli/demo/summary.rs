@@ -46,7 +46,7 @@ pub(super) async fn draw(
     source: &Source,
     replayed: Replayed,
 ) -> anyhow::Result<Summary> {
-    let signing = key::signing_key(&global.data)?;
+    let signing = key::of(&global.data)?;
     let (now, by) = (chance::now(), Actor::new("cli:demo"));
     let checkpoint = database::commit(conn, async |conn| {
         checkpoint::take(conn, now, &by, "end of the demo", &signing).await
