@@ -1,8 +1,8 @@
 //! For beancount 3: `bean-check`, with no tolerance at all.
 //!
 //! The payee is the entry's kind, the narration its description. Links (`^je-…`, `^order-…`) join
-//! entries that belong together: an entry and its reversal share `^entry-…`. A balance is asserted at
-//! the start of the day after the last entry and includes the accounts below, as beancount has it.
+//! entries that belong together: an entry and its reversal share `^entry-…`. A balance is asserted
+//! at the start of the day after the last entry and includes the accounts below, as beancount has it.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

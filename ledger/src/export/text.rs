@@ -1,8 +1,8 @@
 //! Pure: free text and figures, made harmless for line-based files.
 //!
 //! CSV and JSONL carry every text as it is. The three accounting programs know no escape in a
-//! description or a tag, so there a description loses what would end it ([`description`]), and a tag's
-//! value is percent-encoded where it must be ([`value`]), which can be undone.
+//! description or a tag, so there a description loses what would end it ([`description`]), and the
+//! value of a tag is percent-encoded where it must be ([`value`]), which can be undone.
 
 use std::fmt::Write;
 
@@ -84,8 +84,8 @@ pub(super) fn value(text: &str) -> String {
     value
 }
 
-/// A cause as tag and value: `order:1` is tagged `order`; a kind that is no plain word, or is taken,
-/// is tagged `cause`, with the whole cause as its value.
+/// A cause as tag and value: `order:1` is tagged `order`; a kind that is no plain word, or is
+/// taken, is tagged `cause`, with the whole cause as its value.
 pub(super) fn tag(cause: &str) -> (&str, &str) {
     match cause.split_once(':') {
         Some((kind, id)) if is_plain(kind) => (kind, id),
@@ -159,7 +159,8 @@ mod tests {
         fn a_description_ends_only_at_the_end_of_its_line(text in any::<String>()) {
             let line = description(&text);
             prop_assert!(!line.contains([';', '|']) && !line.contains("  "));
-            prop_assert!(!line.contains(|c: char| c.is_control() || (c != ' ' && c.is_whitespace())));
+            let odd = |c: char| c.is_control() || (c != ' ' && c.is_whitespace());
+            prop_assert!(!line.contains(odd));
             prop_assert_eq!(line.trim(), &line);
         }
     }
