@@ -2,7 +2,7 @@
 //!
 //! The payee is the entry's kind, the narration its description. Links (`^je-…`, `^order-…`) join
 //! entries that belong together: an entry and its reversal share `^entry-…`. A balance is asserted
-//! at the start of the day after the last entry and includes the accounts below, as beancount has it.
+//! at the start of the day after the last entry and includes the accounts below.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
