@@ -20,7 +20,9 @@ const RUNS: usize = 3;
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         if let Ok(url) = std::env::var("VERIFY_URL") {
             return measure(&mut PgConnection::connect(&url).await?).await;
@@ -45,7 +47,9 @@ async fn measure(conn: &mut PgConnection) -> Result<(), Failure> {
         }
         drop(stream);
         let streamed = begun.elapsed();
-        sqlx::query("begin isolation level repeatable read, read only").execute(&mut *conn).await?;
+        sqlx::query("begin isolation level repeatable read, read only")
+            .execute(&mut *conn)
+            .await?;
         let begun = Instant::now();
         let report = verify::verify(conn, None, |_| ()).await?;
         let proved = begun.elapsed();
@@ -84,19 +88,34 @@ async fn fill(conn: &mut PgConnection, entries: usize) -> Result<(), Failure> {
     let begun = Instant::now();
     for batch in (0..entries).step_by(BATCH) {
         let numbers = batch..entries.min(batch + BATCH);
-        let batch = numbers.map(|i| sale(&ids, i)).collect::<Result<Vec<_>, Failure>>()?;
+        let batch = numbers
+            .map(|i| sale(&ids, i))
+            .collect::<Result<Vec<_>, Failure>>()?;
         let posted = journal::post(conn, now, &by, &batch).await?;
-        assert!(posted.iter().all(|answer| matches!(answer, Posted::New(_))), "all are new");
+        assert!(
+            posted.iter().all(|answer| matches!(answer, Posted::New(_))),
+            "all are new"
+        );
     }
     println!("posted {entries} entries in {:.2?}", begun.elapsed());
-    checkpoint::take(conn, now, &by, "bench", &checkpoint::SigningKey::from_bytes(&[7; 32])).await?;
+    checkpoint::take(
+        conn,
+        now,
+        &by,
+        "bench",
+        &checkpoint::SigningKey::from_bytes(&[7; 32]),
+    )
+    .await?;
     sqlx::query("vacuum analyze").execute(conn).await?;
     Ok(())
 }
 
 fn chart(book: BookId) -> Vec<Account> {
     let publishers = (0..PUBLISHERS).map(|publisher| payable(book, publisher));
-    [receivable(book), revenue(book)].into_iter().chain(publishers).collect()
+    [receivable(book), revenue(book)]
+        .into_iter()
+        .chain(publishers)
+        .collect()
 }
 
 fn receivable(book: BookId) -> Account {
@@ -120,11 +139,13 @@ fn sale(books: &[BookId], i: usize) -> Result<JournalEntry, Failure> {
     };
     let commission = i64::try_from(1_000 + i % 900)?;
     let key = IdempotencyKey::of("conversion.approved", i);
-    Ok(JournalEntry::draft(book, &key, day, format!("commission on order {i}"))
-        .line(receivable(book).debit(amount(commission + 100)?)?)
-        .line(payable(book, i % PUBLISHERS).credit(amount(commission)?)?)
-        .line(revenue(book).credit(amount(100)?)?)
-        .because(Cause::new("order", i))
-        .because(Cause::new("conversion", i))
-        .balance()?)
+    Ok(
+        JournalEntry::draft(book, &key, day, format!("commission on order {i}"))
+            .line(receivable(book).debit(amount(commission + 100)?)?)
+            .line(payable(book, i % PUBLISHERS).credit(amount(commission)?)?)
+            .line(revenue(book).credit(amount(100)?)?)
+            .because(Cause::new("order", i))
+            .because(Cause::new("conversion", i))
+            .balance()?,
+    )
 }

@@ -1,9 +1,9 @@
 //! Checkpoints: one signed hash over the heads of all books, for somebody outside to keep.
 //!
-//! Whoever may do anything to the database could rewrite a whole book with valid hashes; a copy of a
-//! checkpoint outside the database is what gives that away ([`crate::verify`]). A checkpoint holds
-//! each book's latest number and hash, the Merkle root over them and an Ed25519 signature, so its
-//! file proves itself without the database.
+//! Whoever may do anything to the database could rewrite a whole book with valid hashes; a copy of
+//! a checkpoint outside the database is what gives that away ([`crate::verify`]). A checkpoint
+//! holds each book's latest number and hash, the Merkle root over them and an Ed25519 signature, so
+//! its file proves itself without the database.
 //!
 //! It never makes, stores or reads a key: the signing key is an argument. A signature says *who*;
 //! only a public key known from elsewhere says that it was us ([`Checkpoint::check`]).
@@ -105,7 +105,10 @@ pub enum CheckpointError {
     #[error("the checkpoint lists book {0:?} twice or with a number below zero; it was edited")]
     Book(String),
     /// The books are not those that were signed.
-    #[error("the books listed give root {computed}, the checkpoint states {stated}; a book was changed, added or left out")]
+    #[error(
+        "the books listed give root {computed}, the checkpoint states {stated}; a book was \
+         changed, added or left out"
+    )]
     Root {
         /// What the checkpoint states.
         stated: Hex<32>,
@@ -113,13 +116,20 @@ pub enum CheckpointError {
         computed: Hex<32>,
     },
     /// The id belongs to another root or time.
-    #[error("the checkpoint's id {0} does not follow from its root and time; one of the three was changed")]
+    #[error(
+        "the checkpoint's id {0} does not follow from its root and time; one of them was changed"
+    )]
     Id(Uuid),
     /// The signature does not fit.
-    #[error("the signature does not fit the checkpoint's root, time, author and reason; one of them was changed, or another key signed")]
+    #[error(
+        "the signature does not fit the checkpoint's root, time, author and reason; one of them \
+         was changed, or another key signed"
+    )]
     Signature,
     /// Somebody else's key.
-    #[error("the checkpoint is signed by key {found}, not by the expected {expected}; it is not ours")]
+    #[error(
+        "the checkpoint is signed by key {found}, not by the expected {expected}; it is not ours"
+    )]
     OtherKey {
         /// The key that should have signed.
         expected: PublicKey,
@@ -189,7 +199,8 @@ impl Signed<'_> {
     /// Whether the key signed this. Strict: no weak keys, no second form of a signature.
     pub(crate) fn is_signed(&self, key: &[u8; 32], signature: &[u8; 64]) -> bool {
         VerifyingKey::from_bytes(key).is_ok_and(|key| {
-            key.verify_strict(&self.message(), &Signature::from_bytes(signature)).is_ok()
+            key.verify_strict(&self.message(), &Signature::from_bytes(signature))
+                .is_ok()
         })
     }
 }
@@ -230,7 +241,10 @@ impl Checkpoint {
         }
         let computed = Hex(root(&leaves(&self.books)));
         if computed != self.root {
-            return Err(CheckpointError::Root { stated: self.root, computed });
+            return Err(CheckpointError::Root {
+                stated: self.root,
+                computed,
+            });
         }
         let signed = self.signed();
         if signed.id() != self.id || !self.taken_at.timestamp_subsec_nanos().is_multiple_of(1000) {
@@ -240,9 +254,10 @@ impl Checkpoint {
             return Err(CheckpointError::Signature);
         }
         match expected {
-            Some(&expected) if expected != self.public_key => {
-                Err(CheckpointError::OtherKey { expected, found: self.public_key })
-            }
+            Some(&expected) if expected != self.public_key => Err(CheckpointError::OtherKey {
+                expected,
+                found: self.public_key,
+            }),
             _ => Ok(()),
         }
     }
@@ -283,5 +298,9 @@ fn leaves(books: &[BookHead]) -> Vec<Hash> {
 }
 
 fn leaf_of(book: &BookHead) -> Hash {
-    leaf(BookId::of_name(&book.name).value(), book.number, &book.head.0)
+    leaf(
+        BookId::of_name(&book.name).value(),
+        book.number,
+        &book.head.0,
+    )
 }

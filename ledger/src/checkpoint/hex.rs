@@ -44,7 +44,10 @@ impl<const N: usize> FromStr for Hex<N> {
         let mut bytes = [0_u8; N];
         match hex::decode_to_slice(text, &mut bytes) {
             Ok(()) => Ok(Hex(bytes)),
-            Err(_) => Err(InvalidHex { text: text.to_owned(), digits: 2 * N }),
+            Err(_) => Err(InvalidHex {
+                text: text.to_owned(),
+                digits: 2 * N,
+            }),
         }
     }
 }
@@ -57,6 +60,8 @@ impl<const N: usize> Serialize for Hex<N> {
 
 impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Hex<N>, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }

@@ -63,7 +63,10 @@ pub(crate) fn root_along(leaf: Hash, index: usize, size: usize, path: &[Hash]) -
     if index < middle {
         Some(node(&root_along(leaf, index, middle, below)?, neighbour))
     } else {
-        Some(node(neighbour, &root_along(leaf, index - middle, size - middle, below)?))
+        Some(node(
+            neighbour,
+            &root_along(leaf, index - middle, size - middle, below)?,
+        ))
     }
 }
 
@@ -92,8 +95,10 @@ mod tests {
     #[test]
     fn the_tree_is_the_one_of_rfc_6962() {
         let inputs: [&[u8]; 5] = [b"", b"\x00", b"\x10", b"\x20\x21", b"\x30\x31"];
-        let leaves: Vec<Hash> =
-            inputs.iter().map(|input| sha256(&[&[0_u8], *input].concat())).collect();
+        let leaves: Vec<Hash> = inputs
+            .iter()
+            .map(|input| sha256(&[&[0_u8], *input].concat()))
+            .collect();
         let roots = [
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
             "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
@@ -103,7 +108,11 @@ mod tests {
             "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
         ];
         for (size, expected) in roots.iter().enumerate() {
-            assert_eq!(hex::encode(root(&leaves[..size])), *expected, "{size} leaves");
+            assert_eq!(
+                hex::encode(root(&leaves[..size])),
+                *expected,
+                "{size} leaves"
+            );
         }
     }
 }

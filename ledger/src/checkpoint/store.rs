@@ -36,7 +36,12 @@ pub async fn take(
     let root = root(&leaves(&books));
     let taken_at = DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now);
     let micros = taken_at.timestamp_micros();
-    let signed = Signed { root: &root, micros, by: by.as_str(), reason };
+    let signed = Signed {
+        root: &root,
+        micros,
+        by: by.as_str(),
+        reason,
+    };
     let id = signed.id();
     if let Some(taken) = find(conn, id).await? {
         return Ok(taken);
@@ -58,7 +63,10 @@ pub async fn take(
 
 async fn store(conn: &mut PgConnection, checkpoint: &Checkpoint) -> Result<(), sqlx::Error> {
     let books = in_order(&checkpoint.books);
-    let ids: Vec<i64> = books.iter().map(|book| BookId::of_name(&book.name).value()).collect();
+    let ids: Vec<i64> = books
+        .iter()
+        .map(|book| BookId::of_name(&book.name).value())
+        .collect();
     let numbers: Vec<i64> = books.iter().map(|book| book.number).collect();
     let heads: Vec<Vec<u8>> = books.iter().map(|book| book.head.0.to_vec()).collect();
     sqlx::query!(
@@ -82,17 +90,18 @@ async fn store(conn: &mut PgConnection, checkpoint: &Checkpoint) -> Result<(), s
 fn book_head(id: i64, name: String, number: i64, head: &[u8]) -> Result<BookHead, CheckpointError> {
     match Hex::from_slice(head) {
         Some(head) if BookId::of_name(&name).value() == id => Ok(BookHead { name, number, head }),
-        _ => Err(CheckpointError::Inconsistent(format!("ledger.book, book {name}"))),
+        _ => Err(CheckpointError::Inconsistent(format!(
+            "ledger.book, book {name}"
+        ))),
     }
 }
 
 /// The checkpoint taken last.
 pub async fn latest(conn: &mut PgConnection) -> Result<Option<Checkpoint>, CheckpointError> {
-    let id = sqlx::query_scalar!(
-        "select id from ledger.checkpoint order by taken_at desc, id limit 1"
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
+    let id =
+        sqlx::query_scalar!("select id from ledger.checkpoint order by taken_at desc, id limit 1")
+            .fetch_optional(&mut *conn)
+            .await?;
     match id {
         Some(id) => find(conn, id).await,
         None => Ok(None),

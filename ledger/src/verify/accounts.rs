@@ -36,7 +36,8 @@ impl Books {
 
     /// The book's name, or for an unknown one its id.
     pub(super) fn name(&self, id: i64) -> String {
-        self.get(id).map_or_else(|| format!("#{id}"), |book| book.name.clone())
+        self.get(id)
+            .map_or_else(|| format!("#{id}"), |book| book.name.clone())
     }
 
     pub(super) fn count(&self) -> u64 {
@@ -82,8 +83,9 @@ pub(super) async fn currencies(
     )
     .fetch_all(conn)
     .await?;
-    let mut missing: BTreeMap<&str, u32> =
-        Currency::all().map(|currency| (currency.code(), currency.scale())).collect();
+    let mut missing: BTreeMap<&str, u32> = Currency::all()
+        .map(|currency| (currency.code(), currency.scale()))
+        .collect();
     for row in rows {
         let (code, scale) = (&row.code, row.scale);
         match missing.remove(code.as_str()) {
@@ -101,7 +103,11 @@ pub(super) async fn currencies(
         }
     }
     for code in missing.keys() {
-        findings.about("ledger.currency", None, format!("currency {code} is missing"));
+        findings.about(
+            "ledger.currency",
+            None,
+            format!("currency {code} is missing"),
+        );
     }
     Ok(())
 }
@@ -130,7 +136,10 @@ pub(super) async fn books(
     for row in rows {
         let named = BookId::of_name(&row.name).value() == row.id;
         if !named {
-            let problem = format!("its id {} does not follow from its name; it was renamed", row.id);
+            let problem = format!(
+                "its id {} does not follow from its name; it was renamed",
+                row.id
+            );
             findings.about("ledger.book", Some(&row.name), problem);
         }
         if row.strays {
@@ -140,8 +149,12 @@ pub(super) async fn books(
             findings.about("ledger.book", Some(&row.name), problem);
         }
         let first_head = named.then(|| first_head(&row.name));
-        let book =
-            BookRow { name: row.name, next_number: row.next_number, head: row.head, first_head };
+        let book = BookRow {
+            name: row.name,
+            next_number: row.next_number,
+            head: row.head,
+            first_head,
+        };
         books.insert(row.id, book);
     }
     Ok(Books(books))
@@ -195,15 +208,26 @@ pub(super) async fn accounts(
 
 fn problem_of(account: &StoredAccount<'_>, id: i64, books: &Books) -> Option<String> {
     if stored_id(account) != id {
-        return Some("is not what its id says; a column was changed after it was opened".to_owned());
+        return Some(
+            "is not what its id says; a column was changed after it was opened".to_owned(),
+        );
     }
     if AccountKind::named(account.kind).is_none() {
-        return Some(format!("is of kind {:?}, which is no kind of account", account.kind));
+        return Some(format!(
+            "is of kind {:?}, which is no kind of account",
+            account.kind
+        ));
     }
     if account.currency.parse::<Currency>().is_err() {
-        return Some(format!("holds {:?}, which is no currency", account.currency));
+        return Some(format!(
+            "holds {:?}, which is no currency",
+            account.currency
+        ));
     }
-    books.get(account.book).is_none().then(|| "lies in a book that does not exist".to_owned())
+    books
+        .get(account.book)
+        .is_none()
+        .then(|| "lies in a book that does not exist".to_owned())
 }
 
 fn held(account: &StoredAccount<'_>) -> Held {
@@ -213,7 +237,11 @@ fn held(account: &StoredAccount<'_>) -> Held {
         currency: account.currency.into(),
         memo: account.memo,
         floored: account.floored,
-        side: if normal == Some(Direction::Debit) { 1 } else { -1 },
+        side: if normal == Some(Direction::Debit) {
+            1
+        } else {
+            -1
+        },
         balance: 0,
     }
 }

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::VerifyError;
 use super::accounts::Books;
+use super::content::EPOCH_MICROS;
 use super::copy::{Fields, Rows, fields, int8, text, uuid};
-use super::entries::EPOCH_MICROS;
 use super::findings::Findings;
 use crate::book::BookId;
 use crate::canonical::{Hash, first_head};
@@ -43,7 +43,11 @@ pub(super) async fn stored(
         }
     }
     for id in trees.keys() {
-        findings.about(BOOK, None, format!("heads are stored for checkpoint {id}, which is not there"));
+        findings.about(
+            BOOK,
+            None,
+            format!("heads are stored for checkpoint {id}, which is not there"),
+        );
     }
     Ok(count)
 }
@@ -57,15 +61,22 @@ fn problem_of(row: &Fields<'_, 7>, id: Uuid, computed: Hash) -> Option<String> {
     if root != Some(&computed) {
         return Some("has a root that its stored heads do not give".to_owned());
     }
-    let signed = Signed { root: &computed, micros, by, reason };
+    let signed = Signed {
+        root: &computed,
+        micros,
+        by,
+        reason,
+    };
     if signed.id() != id {
         return Some("has an id that does not follow from its root and time".to_owned());
     }
     let key = key.and_then(|bytes| <&[u8; 32]>::try_from(bytes).ok());
     let signature = signature.and_then(|bytes| <&[u8; 64]>::try_from(bytes).ok());
-    let is_signed =
-        key.zip(signature).is_some_and(|(key, signature)| signed.is_signed(key, signature));
-    (!is_signed).then(|| "has a signature that does not fit root, time, author and reason".to_owned())
+    let is_signed = key
+        .zip(signature)
+        .is_some_and(|(key, signature)| signed.is_signed(key, signature));
+    (!is_signed)
+        .then(|| "has a signature that does not fit root, time, author and reason".to_owned())
 }
 
 /// Holds each stored head against the chain; returns the root of each checkpoint's heads.
@@ -123,8 +134,11 @@ pub(super) async fn given(
     checkpoint: &Checkpoint,
     findings: &mut Findings,
 ) -> Result<(), VerifyError> {
-    let ids: Vec<i64> =
-        checkpoint.books.iter().map(|book| BookId::of_name(&book.name).value()).collect();
+    let ids: Vec<i64> = checkpoint
+        .books
+        .iter()
+        .map(|book| BookId::of_name(&book.name).value())
+        .collect();
     let numbers: Vec<i64> = checkpoint.books.iter().map(|book| book.number).collect();
     let rows = sqlx::query!(
         r#"
@@ -142,7 +156,9 @@ pub(super) async fn given(
     .await?;
     let taken = checkpoint.taken_at.format("%Y-%m-%d %H:%M:%S UTC");
     for row in rows {
-        let Some(listed) = usize::try_from(row.index).ok().and_then(|i| checkpoint.books.get(i))
+        let Some(listed) = usize::try_from(row.index)
+            .ok()
+            .and_then(|i| checkpoint.books.get(i))
         else {
             continue;
         };
@@ -158,8 +174,8 @@ pub(super) async fn given(
         } else if let Some(hash) = &row.hash {
             if hash.as_slice() != listed.head.0 {
                 let problem = format!(
-                    "the checkpoint of {taken} states another hash here; this entry or one before it \
-                     was rewritten after that"
+                    "the checkpoint of {taken} states another hash here; this entry or one before \
+                     it was rewritten after that"
                 );
                 findings.entry("ledger.entry", name, (number, row.entry), problem);
             }
@@ -176,7 +192,10 @@ pub(super) async fn given(
     .fetch_one(conn)
     .await?;
     if !known {
-        let problem = format!("checkpoint {}, taken {taken}, is not stored here", checkpoint.id);
+        let problem = format!(
+            "checkpoint {}, taken {taken}, is not stored here",
+            checkpoint.id
+        );
         findings.about(TABLE, None, problem);
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Reads what `copy (…) to stdout (format binary)` sends: the quickest way out of Postgres.
 //!
-//! Only the envelope is judged here. A stream that breaks the format is an error; a value that makes
-//! no sense is for the caller to judge, so nothing that a table can hold stops a reading.
+//! Only the envelope is judged here. A stream that breaks the format is an error; a value that
+//! makes no sense is for the caller to judge, so nothing that a table can hold stops a reading.
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -30,7 +30,11 @@ impl<'c> Rows<'c> {
         statement: &'static str,
     ) -> Result<Rows<'c>, VerifyError> {
         let stream = conn.copy_out_raw(statement).await?;
-        Ok(Rows { stream, pending: Bytes::new(), begun: false })
+        Ok(Rows {
+            stream,
+            pending: Bytes::new(),
+            begun: false,
+        })
     }
 
     /// The next row's bytes, for [`fields`]; `None` after the last.
@@ -50,7 +54,11 @@ impl<'c> Rows<'c> {
                 }
                 continue;
             }
-            let more = self.stream.next().await.ok_or(VerifyError::Copy("it ended early"))??;
+            let more = self
+                .stream
+                .next()
+                .await
+                .ok_or(VerifyError::Copy("it ended early"))??;
             self.pending = if self.pending.is_empty() {
                 more
             } else {
@@ -70,7 +78,9 @@ impl<'c> Rows<'c> {
                 Some(-1) => return Ok(Some(Piece::End)),
                 Some(count) => {
                     for _ in 0..count {
-                        let Some(length) = cursor.int4() else { return Ok(None) };
+                        let Some(length) = cursor.int4() else {
+                            return Ok(None);
+                        };
                         // A negative length is a null and has no bytes.
                         if let Ok(length) = usize::try_from(length)
                             && cursor.take(length).is_none()
@@ -82,7 +92,9 @@ impl<'c> Rows<'c> {
                 }
             }
         } else {
-            let Some(signature) = cursor.take(SIGNATURE.len()) else { return Ok(None) };
+            let Some(signature) = cursor.take(SIGNATURE.len()) else {
+                return Ok(None);
+            };
             if signature != SIGNATURE {
                 return Err(VerifyError::Copy("it does not begin as one"));
             }
@@ -115,9 +127,15 @@ pub(super) fn fields<const N: usize>(row: &[u8]) -> Result<Fields<'_, N>, Verify
     }
     let mut fields = [None; N];
     for field in &mut fields {
-        let length = cursor.int4().ok_or(VerifyError::Copy("a row ended early"))?;
+        let length = cursor
+            .int4()
+            .ok_or(VerifyError::Copy("a row ended early"))?;
         if let Ok(length) = usize::try_from(length) {
-            *field = Some(cursor.take(length).ok_or(VerifyError::Copy("a row ended early"))?);
+            *field = Some(
+                cursor
+                    .take(length)
+                    .ok_or(VerifyError::Copy("a row ended early"))?,
+            );
         }
     }
     Ok(fields)
@@ -222,9 +240,16 @@ mod tests {
     }
 
     async fn read(bytes: &[u8], chunk: usize) -> Result<Vec<(i64, Option<String>)>, VerifyError> {
-        let chunks: Vec<_> = bytes.chunks(chunk).map(|c| Ok(Bytes::copy_from_slice(c))).collect();
+        let chunks: Vec<_> = bytes
+            .chunks(chunk)
+            .map(|c| Ok(Bytes::copy_from_slice(c)))
+            .collect();
         let stream = stream::iter(chunks).boxed();
-        let mut rows = Rows { stream, pending: Bytes::new(), begun: false };
+        let mut rows = Rows {
+            stream,
+            pending: Bytes::new(),
+            begun: false,
+        };
         let mut read = Vec::new();
         while let Some(row) = rows.next().await? {
             let [number, name] = fields::<2>(&row)?;
@@ -238,7 +263,11 @@ mod tests {
         let bytes = sent();
         for chunk in 1..=bytes.len() {
             let rows = read(&bytes, chunk).await.unwrap();
-            assert_eq!(rows, [(7, Some("seven".to_owned())), (-1, None)], "chunks of {chunk}");
+            assert_eq!(
+                rows,
+                [(7, Some("seven".to_owned())), (-1, None)],
+                "chunks of {chunk}"
+            );
         }
     }
 
@@ -246,7 +275,10 @@ mod tests {
     async fn a_broken_stream_is_an_error_and_never_a_short_answer() {
         let bytes = sent();
         for length in 0..bytes.len() {
-            assert!(read(&bytes[..length], 16).await.is_err(), "cut after {length} bytes");
+            assert!(
+                read(&bytes[..length], 16).await.is_err(),
+                "cut after {length} bytes"
+            );
         }
         let mut other = bytes.clone();
         other[0] = b'X';
@@ -264,11 +296,11 @@ mod tests {
         assert_eq!(bigints(Some(&array(&[0, 0, 20])), &mut values), Some(()));
         assert!(values.is_empty());
         for bad in [
-            array(&[2, 0, 20, 1, 1, 1, 1, 8, 0, 5]),  // two dimensions
-            array(&[1, 0, 20, 1, 2, 8, 0, 5]),        // starts at 2
-            array(&[1, 1, 20, 1, 1, -1]),             // holds a null
-            array(&[1, 0, 20, 2, 1, 8, 0, 5]),        // shorter than it says
-            array(&[1, 0, 23, 1, 1, 4, 5]),           // of another type
+            array(&[2, 0, 20, 1, 1, 1, 1, 8, 0, 5]), // two dimensions
+            array(&[1, 0, 20, 1, 2, 8, 0, 5]),       // starts at 2
+            array(&[1, 1, 20, 1, 1, -1]),            // holds a null
+            array(&[1, 0, 20, 2, 1, 8, 0, 5]),       // shorter than it says
+            array(&[1, 0, 23, 1, 1, 4, 5]),          // of another type
             array(&[1]),
         ] {
             assert_eq!(bigints(Some(&bad), &mut values), None, "{bad:?}");

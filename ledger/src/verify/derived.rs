@@ -117,7 +117,10 @@ impl Current {
         if self.0.is_none_or(|(current, _)| current != book) {
             self.leave(digests);
         }
-        &mut self.0.get_or_insert_with(|| (book, digests.of_book(book))).1
+        &mut self
+            .0
+            .get_or_insert_with(|| (book, digests.of_book(book)))
+            .1
     }
 
     fn leave(&mut self, digests: &mut Digests) {
@@ -137,7 +140,8 @@ async fn differing_lines(
         with leg as (
             select e.number, g.account_id, string_agg(g.amount || ' on ' || e.effective_on, ', '
                                                       order by g.amount, e.effective_on) as moved
-            from ledger.entry e cross join lateral unnest(e.accounts, e.amounts) g (account_id, amount)
+            from ledger.entry e
+            cross join lateral unnest(e.accounts, e.amounts) g (account_id, amount)
             where e.book_id = $1
             group by e.number, g.account_id
         ), line as (
@@ -149,7 +153,8 @@ async fn differing_lines(
         )
         select coalesce(leg.number, line.number) as number,
                (select e.id from ledger.entry e
-                where e.book_id = $1 and e.number = coalesce(leg.number, line.number) limit 1) as entry,
+                where e.book_id = $1 and e.number = coalesce(leg.number, line.number)
+                limit 1) as entry,
                coalesce((select a.code from ledger.account a
                          where a.book_id = $1 and a.id = coalesce(leg.account_id, line.account_id)
                          limit 1), '#' || coalesce(leg.account_id, line.account_id)) as account,
@@ -164,20 +169,31 @@ async fn differing_lines(
     .fetch_all(conn)
     .await?;
     if rows.is_empty() {
-        findings.about(LINE, Some(name), "its lines are not the legs of its entries");
+        findings.about(
+            LINE,
+            Some(name),
+            "its lines are not the legs of its entries",
+        );
     }
     for row in rows {
         let account = row.account.unwrap_or_default();
         let problem = match (row.legs, row.lines) {
             (Some(legs), None) => format!("its line of account {account} is missing: {legs}"),
-            (None, Some(lines)) => format!("it has no leg for the line of account {account}: {lines}"),
+            (None, Some(lines)) => {
+                format!("it has no leg for the line of account {account}: {lines}")
+            }
             (legs, lines) => format!(
                 "its line of account {account} says {}, the entry says {}",
                 lines.unwrap_or_default(),
                 legs.unwrap_or_default()
             ),
         };
-        findings.entry(LINE, name, (row.number.unwrap_or_default(), row.entry), problem);
+        findings.entry(
+            LINE,
+            name,
+            (row.number.unwrap_or_default(), row.entry),
+            problem,
+        );
     }
     Ok(())
 }
@@ -194,7 +210,8 @@ async fn differing_days(
                    'debits ' || coalesce(sum(g.amount) filter (where g.amount > 0), 0)
                    || ', credits ' || coalesce(-sum(g.amount) filter (where g.amount < 0), 0)
                    || ', lines ' || count(*) as sums
-            from ledger.entry e cross join lateral unnest(e.accounts, e.amounts) g (account_id, amount)
+            from ledger.entry e
+            cross join lateral unnest(e.accounts, e.amounts) g (account_id, amount)
             where e.book_id = $1
             group by g.account_id, e.effective_on
         ), stored as (
@@ -207,7 +224,8 @@ async fn differing_days(
         )
         select coalesce((select a.code || ' ' || a.currency || ' ' || a.dimensions::text
                          from ledger.account a
-                         where a.book_id = $1 and a.id = coalesce(moved.account_id, stored.account_id)
+                         where a.book_id = $1
+                           and a.id = coalesce(moved.account_id, stored.account_id)
                          limit 1), '#' || coalesce(moved.account_id, stored.account_id)) as account,
                coalesce(moved.day, stored.day)::text as day,
                coalesce(moved.sums, 'nothing moved') as "moved!",
@@ -223,12 +241,18 @@ async fn differing_days(
     .fetch_all(conn)
     .await?;
     if rows.is_empty() {
-        findings.about(DAY, Some(name), "its day sums are not the sums of its entries");
+        findings.about(
+            DAY,
+            Some(name),
+            "its day sums are not the sums of its entries",
+        );
     }
     for row in rows {
         let (account, day) = (row.account.unwrap_or_default(), row.day.unwrap_or_default());
-        let problem =
-            format!("account {account} on {day} states {}, the entries say {}", row.stored, row.moved);
+        let problem = format!(
+            "account {account} on {day} states {}, the entries say {}",
+            row.stored, row.moved
+        );
         findings.about(DAY, Some(name), problem);
     }
     Ok(())

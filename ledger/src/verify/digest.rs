@@ -1,10 +1,10 @@
 //! Pure: whether a table repeats the entries, told from one small sum per book.
 //!
-//! Each leg of an entry adds a number that depends on all of it; each row of `ledger.line` takes its
-//! own away. Nothing is left when, and (but for one case in 2^64) only when, both hold the same, in
-//! whatever order and however many they are. Day sums are compared in the same way: the number then
-//! depends on account and day, times what was moved. The numbers are keyed with a secret of this
-//! run, so nobody can choose rows that cancel out.
+//! Each leg of an entry adds a number that depends on all of it; each row of `ledger.line` takes
+//! its own away. Nothing is left when, and (but for one case in 2^64) only when, both hold the
+//! same, in whatever order and however many they are. Day sums are compared in the same way: the
+//! number then depends on account and day, times what was moved. The numbers are keyed with a
+//! secret of this run, so nobody can choose rows that cancel out.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -54,7 +54,11 @@ pub(super) struct Digests {
 
 impl Digests {
     pub(super) fn new() -> Digests {
-        Digests { key: RandomState::new(), second: RandomState::new(), books: BTreeMap::new() }
+        Digests {
+            key: RandomState::new(),
+            second: RandomState::new(),
+            books: BTreeMap::new(),
+        }
     }
 
     /// What is left per book.
@@ -107,7 +111,8 @@ impl Digests {
     }
 
     fn line_number(&self, line: &Moved) -> u64 {
-        self.key.hash_one((line.account, line.number, line.amount, line.day))
+        self.key
+            .hash_one((line.account, line.number, line.amount, line.day))
     }
 
     /// Twice as long: it is multiplied by amounts, which may be even.
@@ -121,11 +126,21 @@ impl Digests {
 mod tests {
     use super::*;
 
-    const LEGS: [(i64, i64, i32, i64); 5] =
-        [(1, 1, 10, 500), (2, 1, 10, -500), (1, 2, 10, 250), (2, 2, 11, -125), (3, 2, 10, -125)];
+    const LEGS: [(i64, i64, i32, i64); 5] = [
+        (1, 1, 10, 500),
+        (2, 1, 10, -500),
+        (1, 2, 10, 250),
+        (2, 2, 11, -125),
+        (3, 2, 10, -125),
+    ];
 
     fn moved((account, number, day, amount): (i64, i64, i32, i64)) -> Moved {
-        Moved { account, number, day, amount }
+        Moved {
+            account,
+            number,
+            day,
+            amount,
+        }
     }
 
     #[test]
@@ -133,19 +148,30 @@ mod tests {
         let digests = Digests::new();
         let left = |lines: &[(i64, i64, i32, i64)]| {
             let mut difference = Difference::default();
-            LEGS.iter().for_each(|&leg| digests.leg(&mut difference, &moved(leg)));
-            lines.iter().for_each(|&line| digests.line(&mut difference, &moved(line)));
+            LEGS.iter()
+                .for_each(|&leg| digests.leg(&mut difference, &moved(leg)));
+            lines
+                .iter()
+                .for_each(|&line| digests.line(&mut difference, &moved(line)));
             difference.lines_differ()
         };
         let mut lines = LEGS.to_vec();
         lines.reverse();
         assert!(!left(&lines));
         assert!(left(&lines[1..]), "one lost");
-        assert!(left(&[lines.clone(), vec![lines[0]]].concat()), "one there twice");
+        assert!(
+            left(&[lines.clone(), vec![lines[0]]].concat()),
+            "one there twice"
+        );
         for change in [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)] {
             let mut other = lines.clone();
             let line = &mut other[2];
-            *line = (line.0 + change.0, line.1 + change.1, line.2 + change.2, line.3 + change.3);
+            *line = (
+                line.0 + change.0,
+                line.1 + change.1,
+                line.2 + change.2,
+                line.3 + change.3,
+            );
             assert!(left(&other), "{change:?}");
         }
     }
@@ -169,8 +195,10 @@ mod tests {
             ];
             change(&mut days);
             let mut difference = Difference::default();
-            LEGS.iter().for_each(|&leg| digests.leg(&mut difference, &moved(leg)));
-            days.iter().for_each(|sum| digests.day(&mut difference, sum));
+            LEGS.iter()
+                .for_each(|&leg| digests.leg(&mut difference, &moved(leg)));
+            days.iter()
+                .for_each(|sum| digests.day(&mut difference, sum));
             difference.days_differ()
         };
         assert!(!left(&|_| ()));

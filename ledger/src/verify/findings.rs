@@ -67,7 +67,13 @@ impl Findings {
         problem: impl Into<String>,
     ) {
         let (book, problem) = (book.map(str::to_owned), problem.into());
-        self.push(Finding { book, number: None, entry: None, table, problem });
+        self.push(Finding {
+            book,
+            number: None,
+            entry: None,
+            table,
+            problem,
+        });
     }
 
     /// Something about one entry.
@@ -79,14 +85,25 @@ impl Findings {
         problem: impl Into<String>,
     ) {
         let (book, problem) = (Some(book.to_owned()), problem.into());
-        self.push(Finding { book, number: Some(number), entry, table, problem });
+        self.push(Finding {
+            book,
+            number: Some(number),
+            entry,
+            table,
+            problem,
+        });
     }
 
     /// By book and number, what has none after the rest; and how many were left out.
     pub(super) fn sorted(mut self) -> (Vec<Finding>, u64) {
         self.list.sort_by(|a, b| {
             let place = |finding: &Finding| {
-                (finding.book.clone(), finding.number.is_none(), finding.number, finding.table)
+                (
+                    finding.book.clone(),
+                    finding.number.is_none(),
+                    finding.number,
+                    finding.table,
+                )
             };
             place(a).cmp(&place(b))
         });

@@ -2,8 +2,8 @@
 //!
 //! [`verify`] reads the journal once, in number order, and everything derived from it once, and
 //! answers with a [`Report`]: what was proved, and a [`Finding`] for each thing that does not hold,
-//! in sentences for an auditor. It never repairs, never writes, never trusts a database function, and
-//! is never stopped by what a table holds: whatever makes no sense is a finding.
+//! in sentences for an auditor. It never repairs, never writes, never trusts a database function,
+//! and is never stopped by what a table holds: whatever makes no sense is a finding.
 //!
 //! What the database alone cannot show is that it was not rewritten as a whole: for that, hold it
 //! against a checkpoint kept elsewhere. Not proved at all, because no hash covers them: who opened
@@ -11,7 +11,9 @@
 //!
 //! | file | proves |
 //! |---|---|
-//! | `entries` | numbers, contents, hashes, legs, accounts, floors, and the book rows |
+//! | `accounts` | currencies, books and accounts are what their ids say |
+//! | `content` | each entry in itself: contents, fingerprint, legs |
+//! | `entries` | numbers, hashes, accounts, floors, and the book rows |
 //! | `reversals` | one entry per fact; reversals mirror what was in force |
 //! | `derived` | `ledger.line` and `ledger.account_day` |
 //! | `periods` | closed months and what they stated |
@@ -22,6 +24,7 @@
 
 mod accounts;
 mod checkpoints;
+mod content;
 mod copy;
 mod derived;
 mod digest;
@@ -41,7 +44,9 @@ use findings::Findings;
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// Entries posted meanwhile would look like faults.
-    #[error("the connection has no snapshot; begin with `begin isolation level repeatable read, read only`")]
+    #[error(
+        "the connection has no snapshot; begin with isolation level repeatable read, read only"
+    )]
     NoSnapshot,
     /// The checkpoint to hold the ledger against does not hold itself.
     #[error(transparent)]
@@ -104,9 +109,20 @@ impl Report {
     /// What was looked at, in sentences; it holds where no finding says otherwise.
     #[must_use]
     pub fn looked_at(&self) -> Vec<String> {
-        let Report { books, accounts, entries, lines, account_days, closes, checkpoints, .. } = self;
+        let Report {
+            books,
+            accounts,
+            entries,
+            lines,
+            account_days,
+            closes,
+            checkpoints,
+            ..
+        } = self;
         let mut said = vec![
-            format!("{entries} entries in {books} books: numbers without gaps, contents, hash chains"),
+            format!(
+                "{entries} entries in {books} books: numbers without gaps, contents, hash chains"
+            ),
             format!("{lines} legs: balanced per entry, in {accounts} accounts of their currency"),
             "floors kept, one entry per fact, reversals mirror what was in force".to_owned(),
             format!("ledger.line repeats the legs, {account_days} account days are their sums"),
@@ -123,9 +139,10 @@ impl Report {
 /// Proves the whole ledger, held against a checkpoint from outside when one is given; `progress` is
 /// called now and then with the number of entries read so far.
 ///
-/// Begin a database transaction with `isolation level repeatable read, read only` before: entries may
-/// be posted meanwhile, and all is read from one snapshot. Reading rights are enough (the auditor's
-/// role). Growth: linear in entries; memory holds books, accounts and reversals, never entries.
+/// Begin a database transaction with `isolation level repeatable read, read only` before: entries
+/// may be posted meanwhile, and all is read from one snapshot. Reading rights are enough (the
+/// auditor's role). Growth: linear in entries; memory holds books, accounts and reversals, never
+/// entries.
 ///
 /// # Errors
 /// [`VerifyError::Checkpoint`] when the given checkpoint itself was changed.
@@ -137,13 +154,17 @@ pub async fn verify(
     if let Some(checkpoint) = against {
         checkpoint.check(None)?;
     }
-    let isolation = sqlx::query_scalar!(r#"select current_setting('transaction_isolation') as "is!""#)
-        .fetch_one(&mut *conn)
-        .await?;
+    let isolation =
+        sqlx::query_scalar!(r#"select current_setting('transaction_isolation') as "is!""#)
+            .fetch_one(&mut *conn)
+            .await?;
     if isolation != "repeatable read" && isolation != "serializable" {
         return Err(VerifyError::NoSnapshot);
     }
-    let mut report = Report { against: against.map(|checkpoint| checkpoint.id), ..Report::default() };
+    let mut report = Report {
+        against: against.map(|checkpoint| checkpoint.id),
+        ..Report::default()
+    };
     let mut findings = Findings::default();
 
     accounts::currencies(conn, &mut findings).await?;

@@ -117,13 +117,15 @@ pub(super) async fn balances(
     let rows = sqlx::query!(
         r#"
         with closed as (
-            select month, version, case when month between '0001-01-01' and '9999-12-01'
-                                        then (month + interval '1 month - 1 day')::date end as last_day
+            select month, version,
+                   case when month between '0001-01-01' and '9999-12-01'
+                        then (month + interval '1 month - 1 day')::date end as last_day
             from ledger.period_close where reopened_at is null
         ), moved as (
             select d.book_id, d.account_id,
                    case when d.day between '0001-01-01' and '9999-12-31'
-                        then date_trunc('month', d.day)::date end as month, sum(d.debits) as debits, sum(d.credits) as credits
+                        then date_trunc('month', d.day)::date end as month,
+                   sum(d.debits) as debits, sum(d.credits) as credits
             from ledger.account_day d
             where d.book_id <> all ($1)
             group by 1, 2, 3
@@ -133,7 +135,8 @@ pub(super) async fn balances(
                         then date_trunc('month', e.effective_on)::date end,
                    coalesce(sum(g.amount) filter (where g.amount > 0), 0),
                    coalesce(-sum(g.amount) filter (where g.amount < 0), 0)
-            from ledger.entry e cross join lateral unnest(e.accounts, e.amounts) g (account_id, amount)
+            from ledger.entry e
+            cross join lateral unnest(e.accounts, e.amounts) g (account_id, amount)
             where e.book_id = any ($1)
             group by 1, 2, 3
         ), by_code as materialized (

@@ -65,12 +65,16 @@ pub(super) async fn reversals(
     let mut current = None;
     while let Some(bytes) = rows.next().await? {
         let row = fields::<COLUMNS>(&bytes)?;
-        let (Some(book), Some(number)) = (int8(row[0]), int8(row[1])) else { continue };
+        let (Some(book), Some(number)) = (int8(row[0]), int8(row[1])) else {
+            continue;
+        };
         if current != Some(book) {
             current = Some(book);
             force = Force::default();
         }
-        let (Some(id), Some(target)) = (uuid(row[2]), uuid(row[3])) else { continue };
+        let (Some(id), Some(target)) = (uuid(row[2]), uuid(row[3])) else {
+            continue;
+        };
         let earlier = int8(row[6]);
         let problem = if earlier.is_none() {
             format!("it reverses {target}, which is not in this book")
@@ -94,10 +98,15 @@ fn mirrors(row: &Fields<'_, COLUMNS>) -> bool {
         let mut values = Vec::new();
         bigints(field, &mut values).map(|()| values)
     };
-    let (Some(amounts), Some(reversed)) = (read(row[5]), read(row[8])) else { return false };
+    let (Some(amounts), Some(reversed)) = (read(row[5]), read(row[8])) else {
+        return false;
+    };
     row[4] == row[7]
         && amounts.len() == reversed.len()
-        && amounts.iter().zip(&reversed).all(|(&a, &b)| i128::from(a) == -i128::from(b))
+        && amounts
+            .iter()
+            .zip(&reversed)
+            .all(|(&a, &b)| i128::from(a) == -i128::from(b))
 }
 
 /// Which entries of a book are in force, as far as reversals say: any other is.
@@ -116,7 +125,10 @@ struct Standing {
 impl Force {
     /// Records a reversal; false when its target was not in force.
     fn reverse(&mut self, id: Uuid, target: Uuid) -> bool {
-        let unknown = Standing { in_force: true, reverses: None };
+        let unknown = Standing {
+            in_force: true,
+            reverses: None,
+        };
         if !self.entries.entry(target).or_insert(unknown).in_force || id == target {
             return false;
         }
@@ -126,7 +138,13 @@ impl Force {
             standing.in_force = !standing.in_force;
             next = standing.reverses;
         }
-        self.entries.insert(id, Standing { in_force: true, reverses: Some(target) });
+        self.entries.insert(
+            id,
+            Standing {
+                in_force: true,
+                reverses: Some(target),
+            },
+        );
         true
     }
 }
@@ -146,7 +164,10 @@ mod tests {
         assert!(!force.reverse(again, reversal));
         assert!(force.reverse(again, sale), "it is in force again");
         assert!(!force.reverse(id(5), reversal), "it is still reversed");
-        assert!(force.reverse(id(5), reinstated), "so that the first reversal counts again");
+        assert!(
+            force.reverse(id(5), reinstated),
+            "so that the first reversal counts again"
+        );
         assert!(!force.reverse(id(6), sale));
         assert!(!force.reverse(id(7), id(7)), "not itself");
     }

@@ -49,19 +49,35 @@ pub(crate) fn receivable(book: &str, currency: Currency) -> Account {
 }
 
 pub(crate) fn payable(book: &str, currency: Currency) -> Account {
-    Account::new(BookId::of_name(book), "2000", AccountKind::Liability, currency)
-        .of("publisher", "søren \"the\" 7th")
+    Account::new(
+        BookId::of_name(book),
+        "2000",
+        AccountKind::Liability,
+        currency,
+    )
+    .of("publisher", "søren \"the\" 7th")
 }
 
 pub(crate) fn available(book: &str) -> Account {
-    Account::new(BookId::of_name(book), "2010", AccountKind::Liability, Currency::USD)
-        .of("publisher", 7)
-        .of("id", 9)
-        .with_floor()
+    Account::new(
+        BookId::of_name(book),
+        "2010",
+        AccountKind::Liability,
+        Currency::USD,
+    )
+    .of("publisher", 7)
+    .of("id", 9)
+    .with_floor()
 }
 
 pub(crate) fn memorandum(book: &str, code: &'static str) -> Account {
-    Account::new(BookId::of_name(book), code, AccountKind::Asset, Currency::USD).memorandum()
+    Account::new(
+        BookId::of_name(book),
+        code,
+        AccountKind::Asset,
+        Currency::USD,
+    )
+    .memorandum()
 }
 
 pub(crate) fn chart() -> Vec<Account> {
@@ -69,7 +85,11 @@ pub(crate) fn chart() -> Vec<Account> {
         [Currency::USD, Currency::KWD, Currency::JPY]
             .into_iter()
             .flat_map(move |currency| [receivable(book, currency), payable(book, currency)])
-            .chain([available(book), memorandum(book, "9100"), memorandum(book, "9300")])
+            .chain([
+                available(book),
+                memorandum(book, "9100"),
+                memorandum(book, "9300"),
+            ])
     };
     BOOKS.into_iter().flat_map(of).collect()
 }
@@ -83,18 +103,30 @@ pub(crate) fn entry(
     credit: &Account,
     amount: Amount,
 ) -> JournalEntry {
-    JournalEntry::draft(debit.book(), &IdempotencyKey::of(fact, &id), day(on), format!("N° {id}"))
-        .line(debit.debit(amount).unwrap())
-        .line(credit.credit(amount).unwrap())
-        .because(Cause::new("order", &id))
-        .because(Cause::new("click", format!("{id}…")))
-        .balance()
-        .unwrap()
+    JournalEntry::draft(
+        debit.book(),
+        &IdempotencyKey::of(fact, &id),
+        day(on),
+        format!("N° {id}"),
+    )
+    .line(debit.debit(amount).unwrap())
+    .line(credit.credit(amount).unwrap())
+    .because(Cause::new("order", &id))
+    .because(Cause::new("click", format!("{id}…")))
+    .balance()
+    .unwrap()
 }
 
 pub(crate) fn sale(book: &str, id: i64, on: &str) -> JournalEntry {
     let currency = Currency::USD;
-    entry("sale", id, on, &receivable(book, currency), &payable(book, currency), usd(1_000 + id))
+    entry(
+        "sale",
+        id,
+        on,
+        &receivable(book, currency),
+        &payable(book, currency),
+        usd(1_000 + id),
+    )
 }
 
 pub(crate) async fn posted(conn: &mut PgConnection, entries: &[JournalEntry]) {
@@ -107,9 +139,30 @@ fn january(book: &str) -> Vec<JournalEntry> {
     let mut entries: Vec<JournalEntry> = (1..=4).map(|id| sale(book, id, "2026-01-31")).collect();
     let (kwd, jpy) = (Currency::KWD, Currency::JPY);
     let voucher = Uuid::from_u128(7);
-    entries.push(entry("sale", 5, "2026-01-05", &receivable(book, kwd), &payable(book, kwd), amount(1, kwd)));
-    entries.push(entry("sale", 6, "2026-01-06", &receivable(book, jpy), &payable(book, jpy), amount(9, jpy)));
-    entries.push(entry("expected", 1, "2026-01-07", &memorandum(book, "9100"), &memorandum(book, "9300"), usd(5)));
+    entries.push(entry(
+        "sale",
+        5,
+        "2026-01-05",
+        &receivable(book, kwd),
+        &payable(book, kwd),
+        amount(1, kwd),
+    ));
+    entries.push(entry(
+        "sale",
+        6,
+        "2026-01-06",
+        &receivable(book, jpy),
+        &payable(book, jpy),
+        amount(9, jpy),
+    ));
+    entries.push(entry(
+        "expected",
+        1,
+        "2026-01-07",
+        &memorandum(book, "9100"),
+        &memorandum(book, "9300"),
+        usd(5),
+    ));
     // Three legs, a voucher, no cause.
     let (funded, available) = (payable(book, Currency::USD), available(book));
     let funding = JournalEntry::draft(
@@ -124,14 +177,25 @@ fn january(book: &str) -> Vec<JournalEntry> {
     .voucher(voucher);
     entries.push(funding.balance().unwrap());
     let refund = entries[1].reversal(&IdempotencyKey::of("refund", 2), day("2026-01-09"), "back");
-    let again = refund.reversal(&IdempotencyKey::of("reinstate", 2), day("2026-01-10"), "after all");
+    let again = refund.reversal(
+        &IdempotencyKey::of("reinstate", 2),
+        day("2026-01-10"),
+        "after all",
+    );
     entries.extend([refund, again]);
-    entries.push(entry("paid", 1, "2026-01-11", &available, &receivable(book, Currency::USD), usd(600)));
+    entries.push(entry(
+        "paid",
+        1,
+        "2026-01-11",
+        &available,
+        &receivable(book, Currency::USD),
+        usd(600),
+    ));
     entries
 }
 
-/// Twelve entries in `house`, `acme` and `zoé & sons` each, three of them after a checkpoint; January
-/// closed, reopened and closed again, February closed.
+/// Fourteen entries in `house`, `acme` and `zoé & sons` each, two of them after a checkpoint;
+/// January closed, reopened and closed again, February closed.
 pub(crate) async fn store() -> Store {
     let db = database().await;
     let mut conn = db.connection().await;
@@ -143,21 +207,35 @@ pub(crate) async fn store() -> Store {
     for book in &BOOKS[..3] {
         posted(conn, &january(book)).await;
     }
-    checkpoint::take(conn, now(), &by(), "daily", &key()).await.unwrap();
+    checkpoint::take(conn, now(), &by(), "daily", &key())
+        .await
+        .unwrap();
     let _ = period::close(conn, now(), &by(), january_).await.unwrap();
-    period::reopen(conn, now(), &by(), january_, "a late refund").await.unwrap();
+    period::reopen(conn, now(), &by(), january_, "a late refund")
+        .await
+        .unwrap();
     for book in &BOOKS[..3] {
         posted(conn, &[sale(book, 20, "2026-01-31")]).await;
     }
     let _ = period::close(conn, now(), &by(), january_).await.unwrap();
     let _ = period::close(conn, now(), &by(), february).await.unwrap();
     let later = now() + TimeDelta::days(1);
-    let checkpoint = checkpoint::take(conn, later, &by(), "close", &key()).await.unwrap();
+    let checkpoint = checkpoint::take(conn, later, &by(), "close", &key())
+        .await
+        .unwrap();
     for book in &BOOKS[..3] {
-        posted(conn, &[sale(book, 21, "2026-03-01"), sale(book, 22, "2026-03-02")]).await;
+        posted(
+            conn,
+            &[sale(book, 21, "2026-03-01"), sale(book, 22, "2026-03-02")],
+        )
+        .await;
     }
     let conn = db.connection().await;
-    Store { conn, checkpoint, db }
+    Store {
+        conn,
+        checkpoint,
+        db,
+    }
 }
 
 /// Verifies in a database transaction of its own, after what a superuser does in it; then all is as
@@ -198,7 +276,8 @@ begin
     end loop;
     for c in select attrelid::regclass as held, attname from pg_attribute
              join pg_class on pg_class.oid = attrelid
-             where relnamespace = 'ledger'::regnamespace and relkind = 'r' and attnotnull and attnum > 0
+             where relnamespace = 'ledger'::regnamespace and relkind = 'r'
+               and attnotnull and attnum > 0
     loop
         execute format('alter table %s alter %I drop not null', c.held, c.attname);
     end loop;
@@ -240,7 +319,8 @@ begin
             f := ledger.fingerprint(e.book_id, e.id, e.memo, e.effective_on, e.accounts, e.amounts,
                 e.kind, e.currency, e.reverses, e.voucher_id, array_to_string(e.causes, chr(30)),
                 e.description);
-            h := sha256(h || int8send(n) || int8send((extract(epoch from e.recorded_at) * 1000000)::bigint)
+            h := sha256(h || int8send(n)
+                || int8send((extract(epoch from e.recorded_at) * 1000000)::bigint)
                 || convert_to(e.recorded_by, 'UTF8') || f);
             update ledger.entry set number = n, fingerprint = f, hash = h where ctid = e.place;
         end loop;
