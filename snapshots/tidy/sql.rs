@@ -145,7 +145,8 @@ pub(crate) fn tables(words: &[Word]) -> Vec<Named> {
             }
             "update" if !is_clause(before) => (name_at, written) = (Some(at + 1), true),
             "truncate" if text(at + 1) == "table" => (name_at, written) = (Some(at + 2), true),
-            "truncate" | "copy" => (name_at, written) = (Some(at + 1), true),
+            "truncate" => (name_at, written) = (Some(at + 1), true),
+            "copy" => (name_at, written) = (Some(at + 1), !is_copied_out(words, at + 1)),
             word if AFTER_TABLES.contains(&word) => set_last(&mut lists, false),
             _ => {}
         }
@@ -155,7 +156,7 @@ pub(crate) fn tables(words: &[Word]) -> Vec<Named> {
                 name_at += 1;
             }
             // `copy t (a, b) from stdin`, `insert into t (a)`: the bracket after makes no function.
-            let called = text(name_at + 1) == "(" && !written;
+            let called = text(name_at + 1) == "(" && !written && word.text != "copy";
             let name = text(name_at);
             if is_table(name) && !called && (written || !made.contains(name)) {
                 let line = words[name_at].line;
@@ -168,6 +169,15 @@ pub(crate) fn tables(words: &[Word]) -> Vec<Named> {
         }
     }
     found
+}
+
+/// `copy x to …` and `copy x (a, b) to …` only read.
+fn is_copied_out(words: &[Word], table: usize) -> bool {
+    let mut after = words.iter().skip(table + 1).map(|word| word.text.as_str());
+    match after.next() {
+        Some("(") => after.skip_while(|word| *word != ")").nth(1) == Some("to"),
+        word => word == Some("to"),
+    }
 }
 
 /// `for update`, `on conflict do update`, `on update cascade`, `before insert or update of x`.
@@ -258,6 +268,10 @@ mod tests {
         check(
             "delete from only jobs.job using jobs.lock l where l.id = 1",
             "jobs.job! jobs.lock",
+        );
+        check(
+            "copy ledger.entry to stdout; copy a.b (c, d) to stdout",
+            "ledger.entry a.b",
         );
         check(
             "copy settlement.click (a, b) from stdin (format binary)",
