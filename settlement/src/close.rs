@@ -11,6 +11,7 @@ use ledger::{Actor, Period};
 use sqlx::PgConnection;
 
 use crate::network::{self, NetworkError};
+use crate::reconcile::{self, ReconcileError};
 
 /// Something the checklist found.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -42,6 +43,9 @@ pub enum CloseError {
     /// The ledger refused.
     #[error(transparent)]
     Period(#[from] PeriodError),
+    /// Books and conversions could not be compared.
+    #[error(transparent)]
+    Reconcile(#[from] ReconcileError),
     /// Postgres failed.
     #[error("the checklist could not be read")]
     Database(#[from] sqlx::Error),
@@ -49,7 +53,8 @@ pub enum CloseError {
 
 /// What stands in the way of closing a month, and what is worth knowing.
 ///
-/// Blocks: the month is not over in the accounting zone; debits and credits differ. Warns:
+/// Blocks: the month is not over in the accounting zone; debits and credits differ; an account
+/// does not hold what the conversions say. Warns:
 /// conversions of the month still pending or on hold, parked refunds.
 pub async fn checklist(
     conn: &mut PgConnection,
@@ -87,12 +92,28 @@ pub async fn checklist(
         period.last_day(),
         zone.name(),
     )
-    .fetch_one(conn)
+    .fetch_one(&mut *conn)
     .await?;
     if facts.uneven > 0 {
         findings.push(Finding {
             blocks: true,
             message: "debits and credits differ; run `counterfoil verify`".to_owned(),
+        });
+    }
+    for wrong in reconcile::differences(conn).await? {
+        let reconcile::Difference {
+            book,
+            code,
+            expected,
+            found,
+            ..
+        } = wrong;
+        findings.push(Finding {
+            blocks: true,
+            message: format!(
+                "account {code} of {book} holds {found}, its conversions say {expected}; \
+                 run `counterfoil verify`"
+            ),
         });
     }
     for (count, what) in [

@@ -10,7 +10,7 @@
 //! | [`commission`], [`fees`] | what an order pays, and what each party owes or earns |
 //! | [`conversion`] | an order, from pending to approved or reversed; refunds |
 //! | [`chart`], [`posting`] | which accounts, which entries |
-//! | [`close`] | the end of a month |
+//! | [`reconcile`], [`close`] | whether books and conversions agree; the end of a month |
 //! | [`trail`] | from any figure back to its order and click |
 //!
 //! What it never does: it does not read the clock, begin or commit, send mail, speak HTTP or know a
@@ -25,6 +25,7 @@ pub mod fees;
 pub mod network;
 pub mod party;
 pub mod posting;
+pub mod reconcile;
 pub mod terms;
 pub mod tracking;
 pub mod trail;

@@ -245,7 +245,7 @@ async fn insert_terms(
         .iter()
         .map(|(_, _, terms)| terms.lookback_days)
         .collect();
-    sqlx::query!(
+    let query = sqlx::query!(
         r#"
         insert into settlement.program_terms
             (book_id, program_id, version, effective_from, currency, rule, fee_model,
@@ -272,9 +272,8 @@ async fn insert_terms(
         &lookbacks,
         now,
         by.as_str(),
-    )
-    .execute(conn)
-    .await?;
+    );
+    query.execute(conn).await?;
     Ok(())
 }
 

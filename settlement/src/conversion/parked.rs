@@ -50,13 +50,19 @@ pub struct ParkedRefund {
     pub reason: String,
 }
 
-/// The place of a refund in the car park: its reference, in the book it was reported for, if any.
+/// The place of a refund in the car park: all that the sender said. Cancellations of several items
+/// share a reference, and none of them may push another out.
 pub(super) fn id(refund: &Refund) -> Uuid {
     let book = refund.book.map(|book| book.to_string()).unwrap_or_default();
-    Uuid::new_v5(
-        &CONVERSIONS,
-        format!("parked\u{1f}{book}\u{1f}{}", refund.refund_ref).as_bytes(),
-    )
+    let said = [
+        "parked",
+        &book,
+        &refund.refund_ref,
+        refund.order_ref.as_deref().unwrap_or_default(),
+        &refund.amount.money().to_string(),
+        &refund.note,
+    ];
+    Uuid::new_v5(&CONVERSIONS, said.join("\u{1f}").as_bytes())
 }
 
 /// Parks refunds; one that is parked already stays as it is.
@@ -72,7 +78,7 @@ pub(super) async fn park(
 ) -> Result<(), ConversionError> {
     let orders: Vec<Option<String>> = column(parked, |p| p.refund.order_ref.clone());
     let books: Vec<Option<i64>> = column(parked, |p| p.refund.book.map(BookId::value));
-    sqlx::query!(
+    let query = sqlx::query!(
         r#"
         insert into settlement.parked_refund
             (id, book_id, refund_ref, order_ref, occurred_at, currency, amount, note, reason,
@@ -95,9 +101,8 @@ pub(super) async fn park(
         &column(parked, |p| p.reason.as_str().to_owned()),
         now,
         by.as_str(),
-    )
-    .execute(conn)
-    .await?;
+    );
+    query.execute(conn).await?;
     Ok(())
 }
 

@@ -367,7 +367,7 @@ async fn insert_events(
     refunds: &[Refund],
 ) -> Result<(), ConversionError> {
     let of = |reference: &ConversionRef| &stored[reference];
-    sqlx::query!(
+    let query = sqlx::query!(
         r#"
         insert into settlement.event (book_id, id, program_id, kind, external_ref, order_ref,
             occurred_at, received_at, recorded_by, currency, amount)
@@ -387,8 +387,7 @@ async fn insert_events(
         &column(events, |(at, ..)| refunds[*at].amount.minor()),
         now,
         by.as_str(),
-    )
-    .execute(conn)
-    .await?;
+    );
+    query.execute(conn).await?;
     Ok(())
 }

@@ -54,15 +54,16 @@ pub(super) async fn post(
     accounts.sort_by_key(|account| (account.book(), account.id()));
     accounts.dedup();
     ledger::account::open(&mut *conn, now, by, &accounts).await?;
-    let owners = postings
+    let owners: Vec<Uuid> = postings
         .iter()
-        .flat_map(|(owner, p)| p.entries.iter().map(|_| owner.id));
+        .flat_map(|(owner, p)| p.entries.iter().map(|_| owner.id))
+        .collect();
     let entries: Vec<_> = postings
         .iter()
         .flat_map(|(_, p)| p.entries.clone())
         .collect();
     let answers = ledger::journal::post(conn, now, by, &entries).await?;
-    for (conversion, answer) in owners.zip(answers) {
+    for (conversion, answer) in owners.into_iter().zip(answers) {
         answer
             .receipt()
             .map_err(|refusal: Refusal| ConversionError::Refused {
@@ -87,7 +88,7 @@ pub(super) async fn save(
     let approved: Vec<Option<i32>> = column(conversions, |(_, s)| s.approved_version);
     let holds: Vec<Option<String>> =
         column(conversions, |(_, s)| s.state.stored().1.map(str::to_owned));
-    let saved = sqlx::query!(
+    let query = sqlx::query!(
         r#"
         update settlement.conversion c
         set version = u.version, state = u.state, held_from = u.held_from,
@@ -116,9 +117,8 @@ pub(super) async fn save(
         &column(conversions, |(_, s)| s.amounts.fee_publisher().minor()),
         now,
         by.as_str(),
-    )
-    .execute(conn)
-    .await?;
+    );
+    let saved = query.execute(conn).await?;
     let saved = usize::try_from(saved.rows_affected()).unwrap_or(0);
     let asked = conversions.len();
     if saved == asked {
@@ -142,7 +142,7 @@ pub(super) async fn add_changes(
     let entries = column(changes, |c| {
         format!("{{{}}}", column(&c.entries, Uuid::to_string).join(","))
     });
-    sqlx::query!(
+    let query = sqlx::query!(
         r#"
         insert into settlement.change (book_id, conversion_id, version, action, from_state,
                                        to_state, reason, entry_ids, changed_at, changed_by)
@@ -162,9 +162,8 @@ pub(super) async fn add_changes(
         &entries,
         now,
         by.as_str(),
-    )
-    .execute(conn)
-    .await?;
+    );
+    query.execute(conn).await?;
     Ok(())
 }
 
@@ -178,7 +177,7 @@ pub(super) async fn add_commissions(
     if rows.is_empty() {
         return Ok(());
     }
-    sqlx::query!(
+    let query = sqlx::query!(
         r#"
         insert into settlement.commission (book_id, conversion_id, version, event_id, base, gross,
             brand_due, publisher_due, fee_brand, fee_publisher, decided_at, decided_by)
@@ -198,8 +197,7 @@ pub(super) async fn add_commissions(
         &column(rows, |r| r.amounts.fee_publisher().minor()),
         now,
         by.as_str(),
-    )
-    .execute(conn)
-    .await?;
+    );
+    query.execute(conn).await?;
     Ok(())
 }

@@ -30,7 +30,7 @@ pub(super) async fn credits(
     let clicks: Vec<Option<Uuid>> = column(fresh, |a| a.order.click);
     let visitors: Vec<Option<String>> = column(fresh, |a| a.order.visitor.clone());
     let publishers: Vec<Option<Uuid>> = column(fresh, |a| a.order.publisher);
-    let rows = sqlx::query!(
+    let query = sqlx::query!(
         r#"
         select coalesce(credit.model, 'none') as "model!", credit.click_id, credit.publisher_id
         from unnest($1::bigint[], $2::uuid[], $3::timestamptz[], $4::int[], $5::uuid[],
@@ -70,9 +70,8 @@ pub(super) async fn credits(
         &clicks as &[Option<Uuid>],
         &visitors as &[Option<String>],
         &publishers as &[Option<Uuid>],
-    )
-    .fetch_all(conn)
-    .await?;
+    );
+    let rows = query.fetch_all(conn).await?;
     Ok(rows
         .into_iter()
         .map(|row| Credit {

@@ -28,7 +28,7 @@ pub(super) async fn events(
     let visitors: Vec<Option<String>> = column(accepted, |a| a.order.visitor.clone());
     let clicks: Vec<Option<Uuid>> = column(accepted, |a| a.order.click);
     let publishers: Vec<Option<Uuid>> = column(accepted, |a| a.order.publisher);
-    let new: Vec<Uuid> = sqlx::query_scalar!(
+    let query = sqlx::query_scalar!(
         r#"
         insert into settlement.event (book_id, id, program_id, kind, external_ref, order_ref,
             occurred_at, received_at, recorded_by, currency, amount, visitor, click_id,
@@ -56,9 +56,8 @@ pub(super) async fn events(
         &publishers as &[Option<Uuid>],
         now,
         by.as_str(),
-    )
-    .fetch_all(&mut *conn)
-    .await?;
+    );
+    let new: Vec<Uuid> = query.fetch_all(&mut *conn).await?;
     if new.len() == accepted.len() {
         return Ok(HashMap::new());
     }
@@ -104,7 +103,7 @@ pub(super) async fn conversions(
 ) -> Result<(), ConversionError> {
     let publishers: Vec<Option<Uuid>> = column(priced, |p| p.credit.publisher);
     let clicks: Vec<Option<Uuid>> = column(priced, |p| p.credit.click);
-    sqlx::query!(
+    let query = sqlx::query!(
         r#"
         with item as materialized (
             select * from unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[],
@@ -149,8 +148,7 @@ pub(super) async fn conversions(
         &column(priced, |p| p.credit.model.clone()),
         now,
         by.as_str(),
-    )
-    .execute(conn)
-    .await?;
+    );
+    query.execute(conn).await?;
     Ok(())
 }

@@ -52,7 +52,7 @@ pub(super) async fn volumes(
         return Ok(volumes);
     }
     let asked: Vec<(ProgramRef, Uuid)> = volumes.keys().copied().collect();
-    let rows = sqlx::query!(
+    let query = sqlx::query!(
         r#"
         select u.book_id as "book_id!", u.program_id as "program_id!",
                u.publisher_id as "publisher_id!", count(*) as "orders!",
@@ -65,9 +65,8 @@ pub(super) async fn volumes(
         &column(&asked, |(program, _)| program.book.value()),
         &column(&asked, |(program, _)| program.id),
         &column(&asked, |(_, publisher)| *publisher),
-    )
-    .fetch_all(conn)
-    .await?;
+    );
+    let rows = query.fetch_all(conn).await?;
     for row in rows {
         let book = BookId::from_value(row.book_id);
         let key = (
