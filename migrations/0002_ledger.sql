@@ -72,9 +72,11 @@ comment on column ledger.book.closed_through is 'last day of the latest closed m
 -- A trigger on just these columns: a CHECK would be proved again at each posting.
 create function ledger.book_names_itself() returns trigger
     language plpgsql
+    set search_path = pg_catalog
 as $$
 begin
-    if new.name !~ '^[[:alnum:]][^[:cntrl:]]{0,199}$' then
+    -- Ranges, not classes such as [[:alnum:]]: those know only ASCII letters under locale C.
+    if new.name !~ '^[^\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00a9][^\u0001-\u001f\u007f-\u009f]{0,199}$' then
         raise exception 'book name % is not plain: one to 200 characters, starting with a letter or digit',
             quote_literal(new.name) using errcode = 'check_violation';
     end if;
@@ -201,6 +203,7 @@ comment on table ledger.account_day is 'distributed by book_id: sums of each acc
 
 create function ledger.refuse_change() returns trigger
     language plpgsql
+    set search_path = pg_catalog
 as $$
 begin
     raise exception '%.% is append-only: % refused; correct by posting a reversal',

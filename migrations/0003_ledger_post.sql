@@ -50,6 +50,7 @@ end $$;
 
 create function ledger.mirrors(amounts bigint[], reversed bigint[]) returns boolean
     language plpgsql immutable parallel safe
+    set search_path = pg_catalog
 as $$
 declare
     leg int;
@@ -71,9 +72,11 @@ create function ledger.breached_floor(p_book bigint, p_accounts bigint[], p_amou
     language sql stable
     set search_path = pg_catalog
 as $$
-    select a.code || ' ' || a.currency || ' ' || a.dimensions::text || ' holds ' || b.held || ' minor units'
+    select a.code || coalesce(' ' || nullif(a.dimensions::text, '{}'), '') || ' holds '
+           || round(b.held / 10::numeric ^ c.scale, c.scale) || ' ' || a.currency
     from unnest(p_accounts, p_amounts) as leg (account_id, amount)
     join ledger.account a on a.book_id = p_book and a.id = leg.account_id and a.floored
+    join ledger.currency c on c.code = a.currency
     cross join lateral (select case when a.kind in ('asset', 'expense') then 1 else -1 end as side) s
     cross join lateral (
         select s.side * coalesce(sum(d.debits - d.credits), 0) as held
@@ -110,7 +113,8 @@ declare
     stamp bytea := int8send((extract(epoch from p_now) * 1000000)::bigint) || convert_to(p_by, 'UTF8');
 begin
     -- A: one lock per book, always in the same order. Later statements read what it protects.
-    perform 1 from ledger.book b where b.id = any (p_books) order by b.id for update;
+    -- No stronger: whoever opens an account holds a key share on its book until the commit.
+    perform 1 from ledger.book b where b.id = any (p_books) order by b.id for no key update;
 
     select array_agg(sum order by i) into last_legs
     from (select i, sum(legs) over (order by i)::int from unnest(p_legs) with ordinality u (legs, i)) s;
@@ -126,7 +130,8 @@ begin
                when f.breach is not null then 'refused:floor'
                else 'posted'
            end order by t.i),
-           array_agg(coalesce(f.breach, b.closed_through::text) order by t.i),
+           array_agg(case when t.effective_on <= b.closed_through then to_char(b.closed_through, 'YYYY-MM-DD')
+                     else f.breach end order by t.i),
            array_agg(t.fingerprint order by t.i),
            array_agg(e.number order by t.i),
            array_agg(e.recorded_at order by t.i),
@@ -249,7 +254,7 @@ comment on function ledger.post is 'appends a batch of entries; answers posted, 
 
 revoke all on all functions in schema ledger from public;
 grant execute on all functions in schema ledger to counterfoil_service;
-revoke execute on function ledger.chain_step, ledger.refuse_change from counterfoil_service;
+revoke execute on function ledger.chain_step, ledger.refuse_change, ledger.book_names_itself from counterfoil_service;
 grant execute on function ledger.short_id, ledger.account_id, ledger.legs_balance,
     ledger.fingerprint, ledger.in_force to counterfoil_auditor;
 

@@ -7,7 +7,7 @@
 //! Dimensions say whose it is (`publisher=…`); the ledger attaches no meaning to them.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -237,7 +237,7 @@ impl Account {
         let body: Vec<String> = pairs
             .iter()
             .map(|(name, value)| {
-                format!("\"{name}\": {}", serde_json::Value::from(value.as_str()))
+                format!("{}: {}", serde_json::json!(name), serde_json::json!(value))
             })
             .collect();
         format!("{{{}}}", body.join(", "))
@@ -311,3 +311,43 @@ pub async fn open(
     .fetch_one(conn)
     .await
 }
+/// An open account as stored, for listings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Number in the chart of accounts.
+    pub code: String,
+    /// Whose it is, as JSON.
+    pub dimensions: serde_json::Value,
+}
+
+/// What some accounts are; ids that are not open are left out.
+pub async fn describe(
+    conn: &mut PgConnection,
+    ids: &[(BookId, AccountId)],
+) -> Result<HashMap<(BookId, AccountId), Description>, sqlx::Error> {
+    let books: Vec<i64> = ids.iter().map(|(book, _)| book.value()).collect();
+    let accounts: Vec<i64> = ids.iter().map(|(_, account)| account.value()).collect();
+    let rows = sqlx::query!(
+        r#"
+        select a.book_id, a.id, a.code, a.dimensions
+        from unnest($1::bigint[], $2::bigint[]) as asked (book_id, id)
+        join ledger.account a on a.book_id = asked.book_id and a.id = asked.id
+        "#,
+        &books,
+        &accounts,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let id = (BookId::from_value(row.book_id), AccountId(row.id));
+            let description = Description {
+                code: row.code,
+                dimensions: row.dimensions,
+            };
+            (id, description)
+        })
+        .collect())
+}
+

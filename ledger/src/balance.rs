@@ -108,6 +108,14 @@ pub struct StatementLine {
     pub running: Money,
 }
 
+impl StatementLine {
+    /// Where it stands in the statement, for asking what comes after it.
+    #[must_use]
+    pub fn place(&self) -> (NaiveDate, i64) {
+        (self.effective, self.number)
+    }
+}
+
 /// Balances could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BalanceError {
@@ -117,6 +125,9 @@ pub enum BalanceError {
     /// A stored value is not money.
     #[error("inconsistency in ledger.account: {0}; run `counterfoil verify`")]
     Money(#[from] MoneyError),
+    /// There is no such checkpoint.
+    #[error("checkpoint {0} is not known in this database")]
+    UnknownCheckpoint(Uuid),
     /// A stored kind is unknown.
     #[error("inconsistency in ledger.account.kind: '{0}' is no kind of account")]
     Kind(String),
@@ -135,13 +146,14 @@ pub struct Filter {
 
 /// Balances by account, in order of book, code, currency and dimensions.
 ///
-/// Growth: linear in the accounts asked for and their days; lines are not read, except those newer
-/// than a checkpoint when one is named.
+/// Growth: linear in the accounts asked for and their days; lines are not read, and entries only
+/// those newer than a checkpoint when one is named.
 pub async fn accounts(
     conn: &mut PgConnection,
     filter: &Filter,
     as_of: AsOf,
 ) -> Result<Vec<AccountBalance>, BalanceError> {
+    check(conn, as_of).await?;
     let rows = sqlx::query!(
         r#"
         select b.name as "book!", a.book_id as "book_id!", a.id as "id!", a.code as "code!",
@@ -157,19 +169,22 @@ pub async fn accounts(
             where d.book_id = a.book_id and d.account_id = a.id
               and ($1::date is null or d.day <= $1)
         ) s on true
-        left join lateral (
+        left join (
             -- not yet known at the checkpoint
-            select sum(greatest(l.amount, 0)) as debits, sum(greatest(-l.amount, 0)) as credits
-            from ledger.line l
-            where $2::uuid is not null and l.book_id = a.book_id and l.account_id = a.id
-              and ($1::date is null or l.effective_on <= $1)
-              and l.number > coalesce((select k.number from ledger.checkpoint_book k
-                                       where k.book_id = a.book_id and k.checkpoint_id = $2), 0)
-        ) u on true
+            select e.book_id, g.account_id,
+                   sum(greatest(g.amount, 0)) as debits, sum(greatest(-g.amount, 0)) as credits
+            from ledger.book b
+            left join ledger.checkpoint_book k on k.book_id = b.id and k.checkpoint_id = $2
+            join ledger.entry e on e.book_id = b.id and e.number > coalesce(k.number, 0)
+            cross join lateral unnest(e.accounts, e.amounts) as g (account_id, amount)
+            where $2::uuid is not null and ($1::date is null or e.effective_on <= $1)
+              and ($3::bigint[] is null or e.book_id = any ($3))
+            group by e.book_id, g.account_id
+        ) u on u.book_id = a.book_id and u.account_id = a.id
         where ($3::bigint[] is null or a.book_id = any ($3))
           and ($4::text is null or a.code = $4)
           and ($5::jsonb is null or a.dimensions @> $5)
-        order by b.name, a.code, a.currency, a.dimensions
+        order by b.name collate "C", a.code collate "C", a.currency, a.dimensions
         "#,
         as_of.effective,
         as_of.checkpoint,
@@ -212,6 +227,7 @@ pub async fn trial_balance(
     grouping: Grouping,
     as_of: AsOf,
 ) -> Result<Vec<TrialBalanceRow>, BalanceError> {
+    check(conn, as_of).await?;
     let rows = sqlx::query!(
         r#"
         with moved as (
@@ -232,16 +248,16 @@ pub async fn trial_balance(
               and ($3::bigint[] is null or e.book_id = any ($3))
             group by e.book_id, g.account_id
         )
-        select case when $4 then b.name end as book, a.code as "code!", a.kind as "kind!",
+        select case when $4 then b.name collate "C" end as book, a.code as "code!", a.kind as "kind!",
                a.currency as "currency!", sum(m.debits)::bigint as "debits!",
                sum(m.credits)::bigint as "credits!"
         from moved m
         join ledger.account a on a.book_id = m.book_id and a.id = m.account_id
         join ledger.book b on b.id = m.book_id
         where not a.memo
-        group by case when $4 then b.name end, a.code, a.kind, a.currency
+        group by case when $4 then b.name collate "C" end, a.code, a.kind, a.currency
         having sum(m.debits) <> 0 or sum(m.credits) <> 0
-        order by 1 nulls first, a.currency, a.code
+        order by 1 nulls first, a.currency, a.code collate "C"
         "#,
         as_of.effective,
         as_of.checkpoint,
@@ -262,35 +278,51 @@ pub async fn trial_balance(
         .collect()
 }
 
-/// What an account did between two days, oldest first, at most `limit` lines after `skip`.
+/// What an account did between two days, oldest first, at most `limit` lines.
+///
+/// The next page starts `after` the [`place`](StatementLine::place) of the last line of this one.
+/// Growth: linear in `limit`, in the account's days before it, and in its lines on the first day;
+/// never in its lines before it.
 pub async fn statement(
     conn: &mut PgConnection,
     account: (BookId, AccountId),
     from: Option<NaiveDate>,
     to: Option<NaiveDate>,
-    skip: i64,
+    after: Option<(NaiveDate, i64)>,
     limit: i64,
 ) -> Result<Vec<StatementLine>, BalanceError> {
+    // Numbers start at one, so this lies before the first line of the day.
+    let start = after.max(from.map(|day| (day, 0)));
     let rows = sqlx::query!(
         r#"
-        select l.number, e.id, l.effective_on, e.kind, e.description, l.amount, e.currency,
-               (sum(l.amount) over (order by l.effective_on, l.number)
-                + coalesce((select sum(d.debits - d.credits) from ledger.account_day d
-                            where d.book_id = $1 and d.account_id = $2 and d.day < $3), 0))::bigint
+        with page as (
+            select l.number, l.effective_on, l.amount
+            from ledger.line l
+            where l.book_id = $1 and l.account_id = $2
+              and (l.effective_on, l.number) > (coalesce($3, date '-infinity'), $4::bigint)
+              and l.effective_on <= coalesce($5, date 'infinity')
+            order by l.effective_on, l.number
+            limit $6
+        ), before as (
+            select coalesce((select sum(d.debits - d.credits) from ledger.account_day d
+                             where d.book_id = $1 and d.account_id = $2 and d.day < $3), 0)
+                 + coalesce((select sum(l.amount) from ledger.line l
+                             where l.book_id = $1 and l.account_id = $2
+                               and l.effective_on = $3 and l.number <= $4), 0) as balance
+        )
+        select p.number, e.id, p.effective_on, e.kind, e.description, p.amount, e.currency,
+               (sum(p.amount) over (order by p.effective_on, p.number) + b.balance)::bigint
                    as "running!"
-        from ledger.line l
-        join ledger.entry e on e.book_id = l.book_id and e.number = l.number
-        where l.book_id = $1 and l.account_id = $2
-          and ($3::date is null or l.effective_on >= $3)
-          and ($4::date is null or l.effective_on <= $4)
-        order by l.effective_on, l.number
-        offset $5 limit $6
+        from page p
+        cross join before b
+        join ledger.entry e on e.book_id = $1 and e.number = p.number
+        order by p.effective_on, p.number
         "#,
         account.0.value(),
         account.1.value(),
-        from,
+        start.map(|(day, _)| day),
+        start.map_or(0, |(_, number)| number),
         to,
-        skip,
         limit,
     )
     .fetch_all(conn)
@@ -309,6 +341,20 @@ pub async fn statement(
             })
         })
         .collect()
+}
+
+/// A checkpoint that does not exist would silently mean: nothing known yet.
+async fn check(conn: &mut PgConnection, as_of: AsOf) -> Result<(), BalanceError> {
+    let Some(id) = as_of.checkpoint else {
+        return Ok(());
+    };
+    let found = sqlx::query_scalar!(
+        r#"select exists (select from ledger.checkpoint where id = $1) as "found!""#,
+        id,
+    )
+    .fetch_one(conn)
+    .await?;
+    if found { Ok(()) } else { Err(BalanceError::UnknownCheckpoint(id)) }
 }
 
 fn ids(books: Option<&[BookId]>) -> Option<Vec<i64>> {

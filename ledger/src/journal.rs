@@ -79,7 +79,7 @@ pub enum Refusal {
     #[error("an account of the entry holds another currency than {0}, or is a memorandum account")]
     WrongAccount(Currency),
     /// A floored account would fall below zero.
-    #[error("the entry would leave an account below zero: {held}; post at most that")]
+    #[error("the entry would leave an account below zero: {held}; take no more than that")]
     Floor {
         /// What the account holds.
         held: String,
@@ -159,6 +159,9 @@ pub async fn post(
     )
     .fetch_all(conn)
     .await?;
+    if rows.len() != entries.len() {
+        return Err(JournalError::UnknownAnswer(format!("{} of {}", rows.len(), entries.len())));
+    }
     entries
         .iter()
         .zip(rows)
@@ -339,6 +342,30 @@ pub async fn page(
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(Row::proved).collect()
+}
+
+/// How many entries of each kind there are in all books, memorandum entries last.
+pub async fn counts(conn: &mut PgConnection) -> Result<Vec<Count>, JournalError> {
+    Ok(sqlx::query_as!(
+        Count,
+        r#"
+        select kind, memo, count(*) as "entries!"
+        from ledger.entry group by kind, memo order by memo, kind
+        "#
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Entries of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Count {
+    /// The fact they state.
+    pub kind: String,
+    /// Whether they stand outside the trial balance.
+    pub memo: bool,
+    /// How many.
+    pub entries: i64,
 }
 
 struct Row {

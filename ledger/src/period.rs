@@ -60,7 +60,9 @@ impl FromStr for Period {
 
     fn from_str(text: &str) -> Result<Period, InvalidPeriod> {
         let invalid = || InvalidPeriod(text.to_owned());
-        if text.len() != 7 {
+        // The parser of days takes signs and spaces too.
+        let mut symbols = text.bytes().enumerate();
+        if text.len() != 7 || !symbols.all(|(at, b)| (at == 4) == (b == b'-') && (at == 4 || b.is_ascii_digit())) {
             return Err(invalid());
         }
         let day = NaiveDate::parse_from_str(&format!("{text}-01"), "%Y-%m-%d");
@@ -245,7 +247,10 @@ mod tests {
         assert_eq!(february.last_day().to_string(), "2028-02-29");
         assert_eq!(february.next().to_string(), "2028-03");
         assert_eq!(Period::containing(february.last_day()), february);
-        for bad in ["2026-13", "2026-1", "26-01", "2026-01-01", "", "2026_01"] {
+        for bad in [
+            "2026-13", "2026-00", "2026-1", "26-01", "2026-01-01", "", "2026_01", "+026-01", "-026-01",
+            " 026-01", "２２-1",
+        ] {
             assert!(bad.parse::<Period>().is_err(), "{bad}");
         }
     }

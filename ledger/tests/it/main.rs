@@ -9,3 +9,6 @@ mod concurrency;
 mod period;
 mod post;
 mod support;
+mod balance;
+mod kill;
+mod model;
