@@ -146,8 +146,8 @@ async fn only_the_expected_key_makes_a_checkpoint_ours() {
     } = store().await;
     let ours = checkpoint::public_key(&key());
     checkpoint.check(Some(&ours)).unwrap();
-    let forger = SigningKey::from_bytes(&[9; 32]);
-    let forged = checkpoint::take(&mut conn, now(), &by(), "forged", &forger)
+    let stranger = SigningKey::from_bytes(&[9; 32]);
+    let forged = checkpoint::take(&mut conn, now(), &by(), "forged", &stranger)
         .await
         .unwrap();
     forged.check(None).unwrap();

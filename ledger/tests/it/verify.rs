@@ -1,6 +1,12 @@
 //! What `verify` proves, shown by breaking it: a superuser without any constraint or trigger in the
 //! way changes the tables, and the entry, account or day is named.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod columns;
 pub(crate) mod fixture;
 

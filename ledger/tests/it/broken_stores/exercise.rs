@@ -75,7 +75,7 @@ async fn asks(
 ) {
     let mut tx = conn.begin().await.unwrap();
     let answers = journal::post(&mut tx, now(), &by(), entries).await;
-    let answers = match answers {
+    let answers: Vec<String> = match answers {
         Ok(answers) => answers.iter().map(|answer| format!("{answer:?}")).collect(),
         Err(JournalError::Database(error)) => vec![refused(&error)],
         Err(error) => vec![format!("{error:?}")],
@@ -88,7 +88,7 @@ async fn asks(
 fn refused(error: &sqlx::Error) -> String {
     let code = error
         .as_database_error()
-        .and_then(|error| error.code())
+        .and_then(sqlx::error::DatabaseError::code)
         .unwrap_or_default();
     assert!(!code.starts_with("42"), "the fault does not run: {error}");
     format!("Database {code}")
@@ -303,7 +303,13 @@ async fn close(conn: &mut PgConnection, seen: &mut Seen) {
     let closed = period::close(conn, now(), &by(), january).await;
     note(seen, "closing", closed.is_ok());
     let late = sale("acme", 7, "2026-01-31");
-    asks(conn, seen, &[late.clone()], &["Refused(PeriodClosed"]).await;
+    asks(
+        conn,
+        seen,
+        std::slice::from_ref(&late),
+        &["Refused(PeriodClosed"],
+    )
+    .await;
     book::open(conn, now(), &by(), &["late"]).await.unwrap();
     let asset = Account::new(
         BookId::of_name("late"),
