@@ -4,18 +4,20 @@
 //! writes them with their lines and day sums, or answers why not, entry by entry. There is no update
 //! and no delete: a mistake is corrected by a reversal.
 
+mod read;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::account::AccountId;
 use crate::actor::Actor;
 use crate::book::BookId;
 use crate::canonical::RECORD;
 use crate::cause::Cause;
-use crate::entry::{EntryId, JournalEntry, Leg, Stored};
+use crate::entry::{EntryId, JournalEntry};
 use crate::money::Currency;
 use crate::period::Period;
+pub use read::{Count, Recorded, counts, find, page, related};
 
 /// Where and when an entry stands in its book.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +54,9 @@ impl Posted {
     pub fn receipt(self) -> Result<Receipt, Refusal> {
         match self {
             Posted::New(receipt) | Posted::Replayed(receipt) => Ok(receipt),
-            Posted::Conflict(first) => Err(Refusal::Conflict { number: first.number }),
+            Posted::Conflict(first) => Err(Refusal::Conflict {
+                number: first.number,
+            }),
             Posted::Refused(refusal) => Err(refusal),
         }
     }
@@ -62,7 +66,9 @@ impl Posted {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Its effective day lies in a closed month.
-    #[error("period {period} is closed; post to {next_open} or later, or reopen it with `counterfoil reopen`")]
+    #[error(
+        "period {period} is closed; post to {next_open} or later, or reopen it with `counterfoil reopen`"
+    )]
     PeriodClosed {
         /// The month of the entry.
         period: Period,
@@ -111,7 +117,9 @@ pub enum JournalError {
     #[error("ledger.post answered '{0}', which this version does not know; upgrade counterfoil")]
     UnknownAnswer(String),
     /// A stored entry no longer holds what an entry promises.
-    #[error("inconsistency in ledger.entry, book {book} number {number}: {problem}; run `counterfoil verify`")]
+    #[error(
+        "inconsistency in ledger.entry, book {book} number {number}: {problem}; run `counterfoil verify`"
+    )]
     Inconsistent {
         /// The book.
         book: BookId,
@@ -125,6 +133,7 @@ pub enum JournalError {
 /// Appends entries inside the caller's database transaction and answers each in order.
 ///
 /// Locks the books of the batch in id order until the caller commits. Growth: linear in the entries.
+#[expect(clippy::as_conversions, reason = "sqlx is told a parameter's type in this way")]
 pub async fn post(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
@@ -160,18 +169,25 @@ pub async fn post(
     .fetch_all(conn)
     .await?;
     if rows.len() != entries.len() {
-        return Err(JournalError::UnknownAnswer(format!("{} of {}", rows.len(), entries.len())));
+        return Err(JournalError::UnknownAnswer(format!(
+            "{} of {}",
+            rows.len(),
+            entries.len()
+        )));
     }
     entries
         .iter()
         .zip(rows)
         .map(|(entry, row)| {
-            let receipt = row.number.zip(row.recorded_at).map(|(number, recorded_at)| Receipt {
-                id: entry.id(),
-                book: entry.book(),
-                number,
-                recorded_at,
-            });
+            let receipt = row
+                .number
+                .zip(row.recorded_at)
+                .map(|(number, recorded_at)| Receipt {
+                    id: entry.id(),
+                    book: entry.book(),
+                    number,
+                    recorded_at,
+                });
             answer(entry, &row.outcome, receipt, row.detail)
         })
         .collect()
@@ -198,9 +214,9 @@ fn answer(
         ("refused:unknown_book", _) => Posted::Refused(Refusal::UnknownBook(entry.book())),
         ("refused:unknown_account", _) => Posted::Refused(Refusal::UnknownAccount(entry.book())),
         ("refused:wrong_account", _) => Posted::Refused(Refusal::WrongAccount(entry.currency())),
-        ("refused:floor", _) => {
-            Posted::Refused(Refusal::Floor { held: detail.unwrap_or_default() })
-        }
+        ("refused:floor", _) => Posted::Refused(Refusal::Floor {
+            held: detail.unwrap_or_default(),
+        }),
         ("refused:reverses_unknown", _) => Posted::Refused(Refusal::ReversesUnknown(reverses())),
         ("refused:not_a_mirror", _) => Posted::Refused(Refusal::NotAMirror(reverses())),
         ("refused:already_reversed", _) => Posted::Refused(Refusal::AlreadyReversed(reverses())),
@@ -233,11 +249,17 @@ impl Batch {
             ids: entries.iter().map(|e| e.id().value()).collect(),
             kinds: entries.iter().map(|e| e.kind().to_owned()).collect(),
             memos: entries.iter().map(JournalEntry::is_memo).collect(),
-            currencies: entries.iter().map(|e| e.currency().code().to_owned()).collect(),
+            currencies: entries
+                .iter()
+                .map(|e| e.currency().code().to_owned())
+                .collect(),
             effective: entries.iter().map(JournalEntry::effective).collect(),
             descriptions: entries.iter().map(|e| e.description().to_owned()).collect(),
             causes: entries.iter().map(|e| joined(e.causes())).collect(),
-            reverses: entries.iter().map(|e| e.reverses().map(EntryId::value)).collect(),
+            reverses: entries
+                .iter()
+                .map(|e| e.reverses().map(EntryId::value))
+                .collect(),
             vouchers: entries.iter().map(JournalEntry::voucher).collect(),
             legs: entries
                 .iter()
@@ -252,171 +274,4 @@ impl Batch {
 fn joined(causes: &[Cause]) -> String {
     let texts: Vec<String> = causes.iter().map(Cause::to_string).collect();
     texts.join(RECORD.encode_utf8(&mut [0; 4]))
-}
-
-/// An entry as it stands in the journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
-    /// The entry, its balance proved again on reading.
-    pub entry: JournalEntry,
-    /// Its gapless number in the book.
-    pub number: i64,
-    /// When we knew, UTC.
-    pub recorded_at: DateTime<Utc>,
-    /// Who posted it.
-    pub recorded_by: String,
-    /// Its link in the book's hash chain.
-    pub hash: Vec<u8>,
-}
-
-/// Entries by id, in book and number order; ids that are not posted are left out.
-///
-/// # Errors
-/// [`JournalError::Inconsistent`] when a stored entry no longer balances.
-pub async fn find(
-    conn: &mut PgConnection,
-    ids: &[(BookId, EntryId)],
-) -> Result<Vec<Recorded>, JournalError> {
-    let books: Vec<i64> = ids.iter().map(|(book, _)| book.value()).collect();
-    let ids: Vec<Uuid> = ids.iter().map(|(_, id)| id.value()).collect();
-    let rows = sqlx::query_as!(
-        Row,
-        r#"
-        select e.book_id, e.number, e.id, e.kind, e.memo, e.currency, e.effective_on, e.recorded_at,
-               e.recorded_by, e.description, e.accounts, e.amounts, e.causes, e.reverses,
-               e.voucher_id, e.hash
-        from unnest($1::bigint[], $2::uuid[]) as asked (book_id, id)
-        join ledger.entry e on e.book_id = asked.book_id and e.id = asked.id
-        order by e.book_id, e.number
-        "#,
-        &books,
-        &ids,
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(Row::proved).collect()
-}
-
-/// Entries of any book that carry one of these ids, as entry, voucher or reversed entry.
-pub async fn related(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Recorded>, JournalError> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"
-        select e.book_id, e.number, e.id, e.kind, e.memo, e.currency, e.effective_on, e.recorded_at,
-               e.recorded_by, e.description, e.accounts, e.amounts, e.causes, e.reverses,
-               e.voucher_id, e.hash
-        from ledger.book b
-        join ledger.entry e on e.book_id = b.id
-             and (e.id = any ($1) or e.voucher_id = any ($1) or e.reverses = any ($1))
-        order by e.book_id, e.number
-        "#,
-        ids,
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(Row::proved).collect()
-}
-
-/// Entries of one book by number, from `first`, at most `limit`.
-pub async fn page(
-    conn: &mut PgConnection,
-    book: BookId,
-    first: i64,
-    limit: i64,
-) -> Result<Vec<Recorded>, JournalError> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"
-        select e.book_id, e.number, e.id, e.kind, e.memo, e.currency, e.effective_on, e.recorded_at,
-               e.recorded_by, e.description, e.accounts, e.amounts, e.causes, e.reverses,
-               e.voucher_id, e.hash
-        from ledger.entry e
-        where e.book_id = $1 and e.number >= $2
-        order by e.number
-        limit $3
-        "#,
-        book.value(),
-        first,
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(Row::proved).collect()
-}
-
-/// How many entries of each kind there are in all books, memorandum entries last.
-pub async fn counts(conn: &mut PgConnection) -> Result<Vec<Count>, JournalError> {
-    Ok(sqlx::query_as!(
-        Count,
-        r#"
-        select kind, memo, count(*) as "entries!"
-        from ledger.entry group by kind, memo order by memo, kind
-        "#
-    )
-    .fetch_all(conn)
-    .await?)
-}
-
-/// Entries of one kind.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Count {
-    /// The fact they state.
-    pub kind: String,
-    /// Whether they stand outside the trial balance.
-    pub memo: bool,
-    /// How many.
-    pub entries: i64,
-}
-
-struct Row {
-    book_id: i64,
-    number: i64,
-    id: Uuid,
-    kind: String,
-    memo: bool,
-    currency: String,
-    effective_on: NaiveDate,
-    recorded_at: DateTime<Utc>,
-    recorded_by: String,
-    description: String,
-    accounts: Vec<i64>,
-    amounts: Vec<i64>,
-    causes: Vec<String>,
-    reverses: Option<Uuid>,
-    voucher_id: Option<Uuid>,
-    hash: Vec<u8>,
-}
-
-impl Row {
-    fn proved(self) -> Result<Recorded, JournalError> {
-        let (book, number) = (BookId::from_value(self.book_id), self.number);
-        let wrong = |problem: String| JournalError::Inconsistent { book, number, problem };
-        let causes: Result<Vec<Cause>, _> = self.causes.iter().map(|text| text.parse()).collect();
-        let entry = JournalEntry::read(Stored {
-            book,
-            id: EntryId::from(self.id),
-            kind: self.kind,
-            memo: self.memo,
-            currency: self.currency.parse().map_err(|e| wrong(format!("{e}")))?,
-            effective: self.effective_on,
-            description: self.description,
-            legs: self
-                .accounts
-                .iter()
-                .zip(&self.amounts)
-                .map(|(&account, &minor)| Leg { account: AccountId::from_value(account), minor })
-                .collect(),
-            causes: causes.map_err(|e| wrong(format!("{e}")))?,
-            reverses: self.reverses.map(EntryId::from),
-            voucher: self.voucher_id,
-        })
-        .map_err(|e| wrong(e.to_string()))?;
-        Ok(Recorded {
-            entry,
-            number,
-            recorded_at: self.recorded_at,
-            recorded_by: self.recorded_by,
-            hash: self.hash,
-        })
-    }
 }
