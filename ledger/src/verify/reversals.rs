@@ -116,35 +116,45 @@ struct Force {
     entries: HashMap<Uuid, Standing>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Default)]
 struct Standing {
-    in_force: bool,
+    /// How many reversals of it are in force; it is in force itself while there is none.
+    against: u32,
     reverses: Option<Uuid>,
 }
 
 impl Force {
     /// Records a reversal; false when its target was not in force.
     fn reverse(&mut self, id: Uuid, target: Uuid) -> bool {
-        let unknown = Standing {
-            in_force: true,
-            reverses: None,
-        };
-        if !self.entries.entry(target).or_insert(unknown).in_force || id == target {
+        if self.entries.entry(target).or_default().against > 0 || id == target {
             return false;
         }
-        // An entry has one reversal in force at most, so each step down the line turns one over.
-        let mut next = Some(target);
-        while let Some(standing) = next.and_then(|id| self.entries.get_mut(&id)) {
-            standing.in_force = !standing.in_force;
-            next = standing.reverses;
+        if self.entries.contains_key(&id) {
+            return true; // its id is there twice, which `once` finds; followed, it could be a ring
         }
+        let reverses = Some(target);
         self.entries.insert(
             id,
             Standing {
-                in_force: true,
-                reverses: Some(target),
+                against: 0,
+                reverses,
             },
         );
+        // One more against its target; as that ceases to be in force, one less against its own …
+        let (mut next, mut more) = (reverses, true);
+        while let Some(standing) = next.and_then(|id| self.entries.get_mut(&id)) {
+            let was_in_force = standing.against == 0;
+            standing.against = if more {
+                standing.against.saturating_add(1)
+            } else {
+                standing.against.saturating_sub(1)
+            };
+            let is_in_force = standing.against == 0;
+            if was_in_force == is_in_force {
+                break;
+            }
+            (next, more) = (standing.reverses, is_in_force);
+        }
         true
     }
 }
@@ -170,5 +180,14 @@ mod tests {
         );
         assert!(!force.reverse(id(6), sale));
         assert!(!force.reverse(id(7), id(7)), "not itself");
+    }
+
+    #[test]
+    fn ids_that_are_there_twice_make_no_ring() {
+        let id = Uuid::from_u128;
+        let mut force = Force::default();
+        assert!(force.reverse(id(2), id(1)));
+        assert!(force.reverse(id(1), id(2)));
+        assert!(force.reverse(id(3), id(2)));
     }
 }
