@@ -1,5 +1,11 @@
 //! What settlement promises, against a real Postgres, as the service role.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod facts;
 mod fixture;
 mod guards;

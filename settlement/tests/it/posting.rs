@@ -344,7 +344,7 @@ fn reinstated_at_frozen_amounts(case: &Case, model: &str) -> Story {
 /// What nobody earned, under both policies.
 fn unattributed() -> Story {
     let mut story = Story::new("19 unattributed: recorded at zero, or as house income", "");
-    story.title = story.title.trim_end_matches(" []").to_owned();
+    story.title.truncate(story.title.len() - " []".len());
     let mut case = Case::of(two_sided());
     case.subject.publisher = None;
     let nothing = Components::zero(Currency::USD);

@@ -52,12 +52,14 @@ pub(super) async fn credits(
                 select 3, 'declared', null, o.publisher_id, o.occurred_at
                 where o.publisher_id is not null
             ) a
-            join settlement.enrolment e
-                on e.book_id = o.book_id and e.program_id = o.program_id
-                and e.publisher_id = a.publisher_id
-                and (e.ended_at is null or e.ended_at > o.occurred_at)
             where a.clicked_at between o.occurred_at - make_interval(hours => 24 * o.lookback)
                                    and o.occurred_at
+              -- As a value, so that it is looked up for each candidate, never the other way round.
+              and (
+                  select e.ended_at is null or e.ended_at > o.occurred_at
+                  from settlement.enrolment e
+                  where e.book_id = o.book_id and e.program_id = o.program_id
+                    and e.publisher_id = a.publisher_id)
             order by a.rank, a.clicked_at desc, a.click_id desc
             limit 1
         ) credit on true
