@@ -60,7 +60,8 @@ async fn concurrent_batches_with_the_same_items_in_opposite_order_both_complete(
     let (db, mut conn, program) = program(terms()).await;
     let pool = db.service_pool();
     for round in 0..5 {
-        let there: Vec<Order> = batch(program, 200)
+        let start = Arc::new(tokio::sync::Barrier::new(2));
+        let there: Vec<Order> = batch(program, 600)
             .into_iter()
             .map(|mut order| {
                 order.order_ref = format!("{round}/{}", order.order_ref);
@@ -70,6 +71,7 @@ async fn concurrent_batches_with_the_same_items_in_opposite_order_both_complete(
         let back: Vec<Order> = there.iter().rev().cloned().collect();
         let run = |orders: Vec<Order>| {
             let pool = pool.clone();
+            let start = start.clone();
             tokio::spawn(async move {
                 let now = at("2010-12-01 09:00");
                 let decision = Decision {
@@ -79,6 +81,7 @@ async fn concurrent_batches_with_the_same_items_in_opposite_order_both_complete(
                 let of = |o: &Order| ConversionRef::of_order(o.program, &o.order_ref);
                 let references: Vec<_> = orders.iter().map(of).collect();
                 let mut tx = pool.begin().await.unwrap();
+                start.wait().await;
                 let _ = record(&mut tx, now, &by(), &orders).await.unwrap();
                 tx.commit().await.unwrap();
                 let mut tx = pool.begin().await.unwrap();
@@ -99,7 +102,7 @@ async fn concurrent_batches_with_the_same_items_in_opposite_order_both_complete(
         .unwrap();
     assert_eq!(
         acme.1,
-        5 * 200 * 3,
+        5 * 600 * 3,
         "pending, expectation met, approved: once each"
     );
     assert_eq!(differences(&mut conn).await.unwrap(), []);
