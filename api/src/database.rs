@@ -72,17 +72,29 @@ impl Database {
                      postgres://user@host/database"
                 ))
             })?;
-            return Ok(Database { cluster: None, service: owner.clone(), owner });
+            return Ok(Database {
+                cluster: None,
+                service: owner.clone(),
+                owner,
+            });
         }
         let cluster = cluster(place)?;
         cluster.ensure_database(DATABASE).await?;
         let owner = cluster.options(DATABASE, SUPERUSER);
-        Ok(Database { service: owner.clone(), owner, cluster: Some(cluster) })
+        Ok(Database {
+            service: owner.clone(),
+            owner,
+            cluster: Some(cluster),
+        })
     }
 
     /// Brings the schema to this program's version.
     pub(crate) async fn migrate(&self) -> anyhow::Result<Migrated> {
-        let mut conn = self.owner.connect().await.context("the database does not answer")?;
+        let mut conn = self
+            .owner
+            .connect()
+            .await
+            .context("the database does not answer")?;
         let migrated = migrations::migrate(&mut conn).await?;
         conn.close().await?;
         Ok(migrated)
@@ -90,7 +102,11 @@ impl Database {
 
     /// A connection that works as the service role.
     pub(crate) async fn service(&self) -> anyhow::Result<PgConnection> {
-        let mut conn = self.service.connect().await.context("the database does not answer")?;
+        let mut conn = self
+            .service
+            .connect()
+            .await
+            .context("the database does not answer")?;
         sqlx::query("set role counterfoil_service")
             .execute(&mut conn)
             .await
@@ -120,7 +136,9 @@ where
 {
     let mut transaction = conn.begin().await?;
     let done = work(&mut transaction).await.map_err(Into::into)?;
-    sqlx::query("select pg_current_xact_id_if_assigned()").execute(&mut *transaction).await?;
+    sqlx::query("select pg_current_xact_id_if_assigned()")
+        .execute(&mut *transaction)
+        .await?;
     transaction.commit().await?;
     Ok(done)
 }
@@ -133,7 +151,9 @@ pub(crate) async fn read<T, E>(
 where
     E: Into<anyhow::Error>,
 {
-    let mut transaction = conn.begin_with("begin isolation level repeatable read read only").await?;
+    let mut transaction = conn
+        .begin_with("begin isolation level repeatable read read only")
+        .await?;
     let done = work(&mut transaction).await.map_err(Into::into)?;
     transaction.rollback().await?;
     Ok(done)

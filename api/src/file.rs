@@ -16,18 +16,27 @@ pub(crate) struct Draft {
 impl Draft {
     /// Begins a file in a folder that is there.
     pub(crate) fn new(path: &Path) -> anyhow::Result<Draft> {
-        let name = path.file_name().with_context(|| format!("{} names no file", path.display()))?;
+        let name = path
+            .file_name()
+            .with_context(|| format!("{} names no file", path.display()))?;
         let mut temporary = name.to_owned();
         temporary.push(format!(".{}.partial", std::process::id()));
         let temporary = path.with_file_name(temporary);
         let file = File::create(&temporary)
             .with_context(|| format!("{} cannot be written", path.display()))?;
-        Ok(Draft { file, temporary, path: path.to_owned() })
+        Ok(Draft {
+            file,
+            temporary,
+            path: path.to_owned(),
+        })
     }
 
     /// Puts the complete file in its place, for a power cut too.
     pub(crate) fn finish(self) -> anyhow::Result<()> {
-        let placed = self.file.sync_all().and_then(|()| fs::rename(&self.temporary, &self.path));
+        let placed = self
+            .file
+            .sync_all()
+            .and_then(|()| fs::rename(&self.temporary, &self.path));
         placed.with_context(|| format!("{} cannot be written", self.path.display()))
     }
 }
@@ -52,7 +61,9 @@ impl Drop for Draft {
 /// Writes a whole file below the data folder or elsewhere.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut draft = Draft::new(path)?;
-    draft.write_all(bytes).with_context(|| format!("{} cannot be written", path.display()))?;
+    draft
+        .write_all(bytes)
+        .with_context(|| format!("{} cannot be written", path.display()))?;
     draft.finish()
 }
 

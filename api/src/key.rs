@@ -48,7 +48,10 @@ fn kept_in(data: &Path) -> anyhow::Result<SigningKey> {
 
 fn read(path: &Path) -> anyhow::Result<SigningKey> {
     let unreadable = || format!("the signing key {} cannot be read", path.display());
-    let mode = fs::metadata(path).with_context(unreadable)?.permissions().mode();
+    let mode = fs::metadata(path)
+        .with_context(unreadable)?
+        .permissions()
+        .mode();
     ensure!(
         mode.trailing_zeros() >= 6,
         "the signing key {0} can be read by others: run `chmod 600 {0}`, and replace it if \
@@ -74,8 +77,12 @@ fn make(data: &Path, path: &Path) -> anyhow::Result<()> {
 }
 
 fn written(path: &Path) -> anyhow::Result<()> {
-    let mut file: File =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file: File = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
     writeln!(file, "{}", hex::encode(chance::bytes()?))?;
     file.sync_all()?;
     Ok(())
@@ -91,7 +98,10 @@ mod tests {
         let first = kept_in(folder.path()).unwrap();
         assert_eq!(kept_in(folder.path()).unwrap().to_bytes(), first.to_bytes());
         let path = folder.path().join("checkpoint.key");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let public = fs::read_to_string(folder.path().join("checkpoint.pub")).unwrap();
         assert_eq!(public.trim(), public_key(&first).to_string());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
@@ -106,6 +116,11 @@ mod tests {
         kept_in(folder.path()).unwrap();
         let path = folder.path().join("checkpoint.key");
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
-        assert!(kept_in(folder.path()).unwrap_err().to_string().contains("chmod 600"));
+        assert!(
+            kept_in(folder.path())
+                .unwrap_err()
+                .to_string()
+                .contains("chmod 600")
+        );
     }
 }

@@ -29,15 +29,26 @@ pub(crate) struct Columns {
 impl Columns {
     /// A table with these headings; a heading that starts with `>` is a column of figures.
     pub(crate) fn new(headings: &[&str]) -> Columns {
-        let right: Vec<bool> = headings.iter().map(|heading| heading.starts_with('>')).collect();
+        let right: Vec<bool> = headings
+            .iter()
+            .map(|heading| heading.starts_with('>'))
+            .collect();
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(headings.iter().zip(&right).map(|(heading, right)| {
             let cell = Cell::new(heading.trim_start_matches('>'));
-            if *right { cell.set_alignment(CellAlignment::Right) } else { cell }
+            if *right {
+                cell.set_alignment(CellAlignment::Right)
+            } else {
+                cell
+            }
         }));
-        Columns { table, right, rules: Vec::new() }
+        Columns {
+            table,
+            right,
+            rules: Vec::new(),
+        }
     }
 
     /// Adds a row.
@@ -45,7 +56,11 @@ impl Columns {
         let cells = cells.into_iter().zip(&self.right).map(|(text, right)| {
             // One row is one line, whatever a description holds.
             let cell = Cell::new(text.replace(char::is_control, " "));
-            if *right { cell.set_alignment(CellAlignment::Right) } else { cell }
+            if *right {
+                cell.set_alignment(CellAlignment::Right)
+            } else {
+                cell
+            }
         });
         self.table.add_row(cells);
     }
@@ -64,7 +79,10 @@ impl Columns {
 
     fn lines(&self) -> Vec<String> {
         let text = self.table.to_string();
-        let width = text.lines().map(|line| line.trim_end().chars().count()).max();
+        let width = text
+            .lines()
+            .map(|line| line.trim_end().chars().count())
+            .max();
         let rule = "─".repeat(width.unwrap_or(0));
         let mut lines = Vec::new();
         for (at, line) in text.lines().enumerate() {
@@ -81,7 +99,9 @@ impl Columns {
 /// An amount for people: thousands grouped, decimals as the currency has them.
 pub(crate) fn grouped(money: ledger::Money) -> String {
     let text = money.amount().to_string();
-    let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));
+    let (sign, digits) = text
+        .strip_prefix('-')
+        .map_or(("", text.as_str()), |rest| ("-", rest));
     let (whole, fraction) = digits.split_once('.').map_or((digits, ""), |(w, f)| (w, f));
     let mut out = String::new();
     for (at, digit) in whole.chars().enumerate() {
@@ -90,21 +110,32 @@ pub(crate) fn grouped(money: ledger::Money) -> String {
         }
         out.push(digit);
     }
-    if fraction.is_empty() { format!("{sign}{out}") } else { format!("{sign}{out}.{fraction}") }
+    if fraction.is_empty() {
+        format!("{sign}{out}")
+    } else {
+        format!("{sign}{out}.{fraction}")
+    }
 }
 
 /// Prints an error with its causes; gives exit code 2 for a [`BadArgument`], else 1.
 pub(crate) fn fail(error: &anyhow::Error, as_json: bool) -> ExitCode {
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     if as_json {
-        eprintln!("{}", serde_json::json!({ "error": causes[0], "causes": causes[1..] }));
+        eprintln!(
+            "{}",
+            serde_json::json!({ "error": causes[0], "causes": causes[1..] })
+        );
     } else {
         eprintln!("error: {}", causes[0]);
         for cause in &causes[1..] {
             eprintln!("  because: {cause}");
         }
     }
-    if error.is::<BadArgument>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+    if error.is::<BadArgument>() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 #[cfg(test)]

@@ -43,7 +43,8 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     });
     let mut totals = Totals::default();
     if args.code.is_some() {
-        rows.iter().try_for_each(|(_, _, money)| totals.add(*money))?;
+        rows.iter()
+            .try_for_each(|(_, _, money)| totals.add(*money))?;
     }
     if global.json {
         let (as_of, checkpoint) = args.when.json();
@@ -68,8 +69,14 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     if let Some(words) = args.when.words() {
         println!("{words}");
     }
-    let mut table =
-        Columns::new(&["book", "code", "account", "publisher", "currency", ">balance"]);
+    let mut table = Columns::new(&[
+        "book",
+        "code",
+        "account",
+        "publisher",
+        "currency",
+        ">balance",
+    ]);
     for (balance, publisher, money) in rows {
         table.row([
             balance.book.clone(),
@@ -86,7 +93,14 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     for total in totals.all() {
         let currency = total.currency().to_string();
         let empty = String::new;
-        table.row([empty(), empty(), "total".into(), empty(), currency, output::grouped(total)]);
+        table.row([
+            empty(),
+            empty(),
+            "total".into(),
+            empty(),
+            currency,
+            output::grouped(total),
+        ]);
     }
     table.print();
     Ok(ExitCode::SUCCESS)
@@ -97,7 +111,10 @@ async fn read(
     args: &Args,
 ) -> anyhow::Result<(Vec<AccountBalance>, Publishers)> {
     let publishers = Publishers::read(conn).await?;
-    let dimensions = args.publisher.as_deref().map(|name| publishers.dimensions(name));
+    let dimensions = args
+        .publisher
+        .as_deref()
+        .map(|name| publishers.dimensions(name));
     let filter = Filter {
         books: scope::books(conn, &args.book).await?,
         code: args.code.map(|code| code.number().to_owned()),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use ledger::checkpoint::{self, Checkpoint};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Global, scope};
@@ -40,7 +41,9 @@ fn which(text: &str) -> Result<Which, String> {
     match text.parse() {
         Ok(id) => Ok(Which::Of(id)),
         Err(_) if text == "latest" => Ok(Which::Latest),
-        Err(_) => Err(format!("'{text}' is no id of a checkpoint; give a UUID, or none")),
+        Err(_) => Err(format!(
+            "'{text}' is no id of a checkpoint; give a UUID, or none"
+        )),
     }
 }
 
@@ -61,7 +64,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         None => keep(&global.data, &checkpoint)?,
     };
     if global.json {
-        output::json(&serde_json::json!({ "file": path, "checkpoint": checkpoint }))?;
+        output::json(&as_json(&path, &checkpoint)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let entries: i64 = checkpoint.books.iter().map(|book| book.number).sum();
@@ -69,11 +72,21 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let taken_at = checkpoint.taken_at.format("%Y-%m-%d %H:%M UTC");
     println!("taken       {taken_at} by {}", checkpoint.taken_by);
     println!("reason      {}", checkpoint.reason);
-    println!("covers      {entries} entries in {} books", checkpoint.books.len());
+    println!(
+        "covers      {entries} entries in {} books",
+        checkpoint.books.len()
+    );
     println!("root        {}", checkpoint.root);
     println!("public key  {}", checkpoint.public_key);
     println!("file        {}", path.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The checkpoint as it stands in its file, and where that is.
+pub(crate) fn as_json(path: &Path, checkpoint: &Checkpoint) -> anyhow::Result<Value> {
+    let mut json = serde_json::to_value(checkpoint)?;
+    json["file"] = serde_json::to_value(path)?;
+    Ok(json)
 }
 
 /// Writes a checkpoint into the data folder and says where.
@@ -90,7 +103,9 @@ async fn taken(global: &Global, reason: &str) -> anyhow::Result<Checkpoint> {
     let key = key::of(&global.data)?;
     let by = Global::actor("checkpoint");
     let now = chance::now();
-    global.commit(async |conn| Ok(checkpoint::take(conn, now, &by, reason, &key).await?)).await
+    global
+        .commit(async |conn| Ok(checkpoint::take(conn, now, &by, reason, &key).await?))
+        .await
 }
 
 async fn stored(global: &Global, which: Which) -> anyhow::Result<Checkpoint> {

@@ -33,7 +33,10 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     });
     let (closed, checkpoint) = closed.await?;
     let signed = match checkpoint {
-        Some(checkpoint) => Some((super::checkpoint::keep(&global.data, &checkpoint)?, checkpoint)),
+        Some(checkpoint) => Some((
+            super::checkpoint::keep(&global.data, &checkpoint)?,
+            checkpoint,
+        )),
         None => None,
     };
     let code = match &closed {
@@ -43,7 +46,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     if global.json {
         let mut json = as_json(&closed);
         if let Some((file, checkpoint)) = signed {
-            json["checkpoint"] = serde_json::json!({ "file": file, "checkpoint": checkpoint });
+            json["checkpoint"] = super::checkpoint::as_json(&file, &checkpoint)?;
         }
         output::json(&json)?;
     } else {

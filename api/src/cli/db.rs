@@ -28,7 +28,11 @@ pub(crate) enum Command {
     /// Open a prompt as the owner of the database, or run psql with some arguments.
     Psql {
         /// What psql takes, such as --command 'select …'.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "ARGUMENTS"
+        )]
         arguments: Vec<OsString>,
     },
 }
@@ -125,16 +129,32 @@ async fn psql(global: &Global, arguments: Vec<OsString>) -> anyhow::Result<ExitC
 /// Runs psql on this terminal. Ctrl-C is psql's: it cancels a statement, and we stay behind it.
 async fn prompt(cluster: &Cluster, arguments: Vec<OsString>) -> anyhow::Result<ExitStatus> {
     let beside = cluster.binaries().program("psql");
-    let program = if beside.is_file() { beside } else { PathBuf::from("psql") };
+    let program = if beside.is_file() {
+        beside
+    } else {
+        PathBuf::from("psql")
+    };
     let mut command = process::Command::new(&program);
     // What the environment says about another server must not lead elsewhere.
-    for name in ["PGHOSTADDR", "PGPORT", "PGSERVICE", "PGOPTIONS", "PGSSLMODE", "PGPASSWORD"] {
+    for name in [
+        "PGHOSTADDR",
+        "PGPORT",
+        "PGSERVICE",
+        "PGOPTIONS",
+        "PGSSLMODE",
+        "PGPASSWORD",
+    ] {
         command.env_remove(name);
     }
     command.arg("--host").arg(cluster.socket());
-    command.args(["--username", SUPERUSER, "--dbname", DATABASE]).args(arguments);
+    command
+        .args(["--username", SUPERUSER, "--dbname", DATABASE])
+        .args(arguments);
     let mut child = command.spawn().with_context(|| {
-        format!("{} cannot be run; install the PostgreSQL client programs", program.display())
+        format!(
+            "{} cannot be run; install the PostgreSQL client programs",
+            program.display()
+        )
     })?;
     loop {
         tokio::select! {

@@ -9,8 +9,8 @@ use ledger::export::{self, ExportError, Exported, Format, Scope};
 use settlement::chart::Code;
 
 use super::{Global, scope};
-use crate::output::{self, BadArgument};
 use crate::file;
+use crate::output::{self, BadArgument};
 
 /// Write the journal for hledger, ledger-cli or beancount, or as CSV or JSONL. The file appears
 /// when it is complete.

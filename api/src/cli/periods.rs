@@ -12,7 +12,9 @@ use crate::output::{self, Columns};
 pub(crate) struct Args {}
 
 pub(crate) async fn run(global: &Global, _: Args) -> anyhow::Result<ExitCode> {
-    let closes = global.read(async |conn| Ok(period::closes(conn).await?)).await?;
+    let closes = global
+        .read(async |conn| Ok(period::closes(conn).await?))
+        .await?;
     if global.json {
         output::json(&closes.iter().map(as_json).collect::<Vec<_>>())?;
         return Ok(ExitCode::SUCCESS);
@@ -21,8 +23,15 @@ pub(crate) async fn run(global: &Global, _: Args) -> anyhow::Result<ExitCode> {
         println!("no month is closed");
         return Ok(ExitCode::SUCCESS);
     }
-    let headings =
-        ["month", ">version", "closed", "by", ">entries", "trial balance", "reopened"];
+    let headings = [
+        "month",
+        ">version",
+        "closed",
+        "by",
+        ">entries",
+        "trial balance",
+        "reopened",
+    ];
     let mut table = Columns::new(&headings);
     for close in &closes {
         let reopened = close.reopened.as_ref().map(|reopened| {
@@ -35,7 +44,10 @@ pub(crate) async fn run(global: &Global, _: Args) -> anyhow::Result<ExitCode> {
             close.closed_at.format("%Y-%m-%d %H:%M").to_string(),
             close.closed_by.clone(),
             close.entries.to_string(),
-            hex::encode(&close.trial_balance_hash).chars().take(16).collect(),
+            hex::encode(&close.trial_balance_hash)
+                .chars()
+                .take(16)
+                .collect(),
             reopened.unwrap_or_default(),
         ]);
     }

@@ -22,9 +22,13 @@ pub(crate) async fn run(global: &Global, command: Command) -> anyhow::Result<Exi
 }
 
 async fn parked(global: &Global) -> anyhow::Result<ExitCode> {
-    let refunds = global.read(async |conn| Ok(parked::waiting(conn, i64::MAX).await?)).await?;
+    let refunds = global
+        .read(async |conn| Ok(parked::waiting(conn, i64::MAX).await?))
+        .await?;
     let mut totals = Totals::default();
-    refunds.iter().try_for_each(|refund| totals.add(refund.amount))?;
+    refunds
+        .iter()
+        .try_for_each(|refund| totals.add(refund.amount))?;
     if global.json {
         output::json(&serde_json::json!({
             "refunds": refunds, "totals": totals.all().collect::<Vec<_>>(),
@@ -35,8 +39,9 @@ async fn parked(global: &Global) -> anyhow::Result<ExitCode> {
         println!("no refund is parked");
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table =
-        Columns::new(&["refund", "order", "when", "currency", ">amount", "reason", "note"]);
+    let mut table = Columns::new(&[
+        "refund", "order", "when", "currency", ">amount", "reason", "note",
+    ]);
     let count = refunds.len();
     for refund in refunds {
         table.row([
@@ -54,7 +59,13 @@ async fn parked(global: &Global) -> anyhow::Result<ExitCode> {
         let empty = String::new;
         let currency = total.currency().to_string();
         let amount = output::grouped(total);
-        table.row([format!("{count} refunds"), empty(), empty(), currency, amount]);
+        table.row([
+            format!("{count} refunds"),
+            empty(),
+            empty(),
+            currency,
+            amount,
+        ]);
     }
     table.print();
     Ok(ExitCode::SUCCESS)

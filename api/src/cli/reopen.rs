@@ -22,9 +22,8 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let by = Global::actor("reopen");
     let now = chance::now();
     let Args { period, because } = args;
-    let reopened = global.commit(async |conn| {
-        Ok(ledger::period::reopen(conn, now, &by, period, &because).await?)
-    });
+    let reopened = global
+        .commit(async |conn| Ok(ledger::period::reopen(conn, now, &by, period, &because).await?));
     reopened.await?;
     if global.json {
         output::json(&serde_json::json!({

@@ -39,13 +39,18 @@ impl When {
             let way_out = "`counterfoil checkpoint --show` prints the latest";
             return Err(BadArgument(format!("there is no checkpoint {id}; {way_out}")).into());
         }
-        Ok(AsOf { effective: self.as_of, checkpoint: self.checkpoint })
+        Ok(AsOf {
+            effective: self.as_of,
+            checkpoint: self.checkpoint,
+        })
     }
 
     /// The moment for people; nothing when it is now.
     pub(crate) fn words(&self) -> Option<String> {
         let day = self.as_of.map(|day| format!("as of {day}"));
-        let known = self.checkpoint.map(|id| format!("as known at checkpoint {id}"));
+        let known = self
+            .checkpoint
+            .map(|id| format!("as known at checkpoint {id}"));
         let words: Vec<String> = day.into_iter().chain(known).collect();
         (!words.is_empty()).then(|| words.join(", "))
     }
@@ -59,21 +64,29 @@ impl When {
 /// Reads a day.
 pub(crate) fn day(text: &str) -> Result<NaiveDate, String> {
     let day = (text.len() == 10).then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok());
-    day.flatten().ok_or_else(|| format!("'{text}' is not a day; write it as 2026-01-31"))
+    day.flatten()
+        .ok_or_else(|| format!("'{text}' is not a day; write it as 2026-01-31"))
 }
 
 /// Reads an account of the chart by its number.
 pub(crate) fn code(text: &str) -> Result<Code, String> {
     Code::numbered(text).ok_or_else(|| {
         let all: Vec<&str> = Code::ALL.into_iter().map(Code::number).collect();
-        format!("the chart has no account '{text}'; it has {}", all.join(", "))
+        format!(
+            "the chart has no account '{text}'; it has {}",
+            all.join(", ")
+        )
     })
 }
 
 /// Reads a reason, which must say something.
 pub(crate) fn reason(text: &str) -> Result<String, String> {
     let text = text.trim();
-    if text.is_empty() { Err("a reason must say something".to_owned()) } else { Ok(text.to_owned()) }
+    if text.is_empty() {
+        Err("a reason must say something".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 /// The name of an account number, where the chart has it.
@@ -128,8 +141,18 @@ impl Publishers {
     /// The name of the publisher in an account's dimensions; its id when it has no name.
     pub(crate) fn name(&self, dimensions: &Value) -> Option<String> {
         let text = dimensions.get("publisher")?.as_str()?;
-        let name = text.parse().ok().and_then(|id: Uuid| self.names.get(&id));
-        Some(name.cloned().unwrap_or_else(|| text.to_owned()))
+        Some(
+            text.parse()
+                .map_or_else(|_| text.to_owned(), |id| self.name_of(id)),
+        )
+    }
+
+    /// The name of a publisher; the id when there is none.
+    pub(crate) fn name_of(&self, id: Uuid) -> String {
+        self.names
+            .get(&id)
+            .cloned()
+            .unwrap_or_else(|| id.to_string())
     }
 }
 
@@ -148,13 +171,21 @@ fn unknown(what: &str, name: &str, there: impl Iterator<Item = String>) -> BadAr
     } else if near.is_empty() {
         format!("there is no {what} {name:?}; there are {}", listed(&there))
     } else {
-        format!("there is no {what} {name:?}; did you mean {}?", listed(&near))
+        format!(
+            "there is no {what} {name:?}; did you mean {}?",
+            listed(&near)
+        )
     })
 }
 
 /// Names for a sentence, the first few of them.
 pub(crate) fn listed(names: &[String]) -> String {
-    let first = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let first = names
+        .iter()
+        .take(NAMED)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     match names.len().saturating_sub(NAMED) {
         0 => first,
         more => format!("{first} and {more} more"),
@@ -167,7 +198,10 @@ pub(crate) struct Totals(std::collections::BTreeMap<Currency, Money>);
 
 impl Totals {
     pub(crate) fn add(&mut self, money: Money) -> Result<(), ledger::MoneyError> {
-        let total = self.0.entry(money.currency()).or_insert(Money::zero(money.currency()));
+        let total = self
+            .0
+            .entry(money.currency())
+            .or_insert(Money::zero(money.currency()));
         *total = total.checked_add(money)?;
         Ok(())
     }
@@ -179,7 +213,10 @@ impl Totals {
 
     /// The sum in one currency.
     pub(crate) fn of(&self, currency: Currency) -> Money {
-        self.0.get(&currency).copied().unwrap_or(Money::zero(currency))
+        self.0
+            .get(&currency)
+            .copied()
+            .unwrap_or(Money::zero(currency))
     }
 }
 
@@ -187,7 +224,11 @@ impl Totals {
 /// is zero.
 pub(crate) fn sides(net: Money) -> (Money, Money) {
     let zero = Money::zero(net.currency());
-    if net.is_negative() { (zero, net.negated()) } else { (net, zero) }
+    if net.is_negative() {
+        (zero, net.negated())
+    } else {
+        (net, zero)
+    }
 }
 
 /// A figure that is debit positive, as positive on the normal side of its kind.
@@ -200,7 +241,11 @@ pub(crate) fn normal(kind: AccountKind, net: Money) -> Money {
 
 /// A figure for a column; nothing for zero.
 pub(crate) fn figure(money: Money) -> String {
-    if money.is_zero() { String::new() } else { crate::output::grouped(money) }
+    if money.is_zero() {
+        String::new()
+    } else {
+        crate::output::grouped(money)
+    }
 }
 
 #[cfg(test)]
@@ -210,8 +255,18 @@ mod tests {
     #[test]
     fn only_a_whole_day_is_a_day() {
         assert_eq!(day("2011-01-31").unwrap().to_string(), "2011-01-31");
-        for bad in ["", "2011-01", "2011-02-29", "2011-1-31", "31.01.2011", "2011-01-31T00:00"] {
-            assert!(day(bad).unwrap_err().contains("write it as 2026-01-31"), "{bad}");
+        for bad in [
+            "",
+            "2011-01",
+            "2011-02-29",
+            "2011-1-31",
+            "31.01.2011",
+            "2011-01-31T00:00",
+        ] {
+            assert!(
+                day(bad).unwrap_err().contains("write it as 2026-01-31"),
+                "{bad}"
+            );
         }
     }
 
@@ -221,14 +276,27 @@ mod tests {
         let said = |name: &str| unknown("book", name, names()).to_string();
         assert!(said("united kingdom").ends_with("did you mean United Kingdom?"));
         assert!(said("Mars").ends_with("there are Norway, United Kingdom"));
-        assert!(unknown("book", "x", std::iter::empty()).to_string().ends_with("none at all"));
+        assert!(
+            unknown("book", "x", std::iter::empty())
+                .to_string()
+                .ends_with("none at all")
+        );
     }
 
     #[test]
     fn a_balance_stands_in_one_column() {
         let money = |text: &str| text.parse::<Money>().unwrap();
-        assert_eq!(sides(money("3.00 GBP")), (money("3.00 GBP"), money("0.00 GBP")));
-        assert_eq!(sides(money("-3.00 GBP")), (money("0.00 GBP"), money("3.00 GBP")));
-        assert_eq!(normal(AccountKind::Liability, money("-3.00 GBP")), money("3.00 GBP"));
+        assert_eq!(
+            sides(money("3.00 GBP")),
+            (money("3.00 GBP"), money("0.00 GBP"))
+        );
+        assert_eq!(
+            sides(money("-3.00 GBP")),
+            (money("0.00 GBP"), money("3.00 GBP"))
+        );
+        assert_eq!(
+            normal(AccountKind::Liability, money("-3.00 GBP")),
+            money("3.00 GBP")
+        );
     }
 }

@@ -73,8 +73,10 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     });
     let statements = statements.await?;
     if global.json {
-        let stated: Vec<_> =
-            statements.iter().map(|(opened, lines)| as_json(opened, lines)).collect();
+        let stated: Vec<_> = statements
+            .iter()
+            .map(|(opened, lines)| as_json(opened, lines))
+            .collect();
         output::json(&stated)?;
     } else {
         for (opened, lines) in &statements {
@@ -88,27 +90,48 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
 async fn open(conn: &mut PgConnection, args: &Args) -> anyhow::Result<Vec<Opened>> {
     let book = scope::book(conn, &args.book).await?;
     let publishers = Publishers::read(conn).await?;
-    let dimensions = args.publisher.as_deref().map(|name| publishers.dimensions(name));
+    let dimensions = args
+        .publisher
+        .as_deref()
+        .map(|name| publishers.dimensions(name));
     let filter = Filter {
         books: Some(vec![book.id]),
         code: Some(args.code.number().to_owned()),
         dimensions: dimensions.transpose()?,
     };
     // A far day in the past when nothing lies before.
-    let eve = args.from.and_then(|from| from.pred_opt()).unwrap_or(NaiveDate::MIN);
+    let eve = args
+        .from
+        .and_then(|from| from.pred_opt())
+        .unwrap_or(NaiveDate::MIN);
     let before = balance::accounts(conn, &filter, AsOf::day(eve.max(EPOCH))).await?;
     let mut opened = Vec::new();
     for account in before {
         let net = account.sums.debits.checked_sub(account.sums.credits)?;
-        let before = if args.from.is_some() { net } else { Money::zero(net.currency()) };
-        opened.push(Opened { publisher: publishers.name(&account.dimensions), before, account });
+        let before = if args.from.is_some() {
+            net
+        } else {
+            Money::zero(net.currency())
+        };
+        opened.push(Opened {
+            publisher: publishers.name(&account.dimensions),
+            before,
+            account,
+        });
     }
-    let mut owners: Vec<String> = opened.iter().filter_map(|one| one.publisher.clone()).collect();
+    let mut owners: Vec<String> = opened
+        .iter()
+        .filter_map(|one| one.publisher.clone())
+        .collect();
     owners.sort_unstable();
     owners.dedup();
     if opened.is_empty() {
         let (number, name) = (args.code.number(), args.code.name());
-        let whose = args.publisher.as_ref().map(|name| format!(" for {name}")).unwrap_or_default();
+        let whose = args
+            .publisher
+            .as_ref()
+            .map(|name| format!(" for {name}"))
+            .unwrap_or_default();
         let sentence = format!("book {} has no account {number} ({name}){whose}", book.name);
         return Err(BadArgument(sentence).into());
     }
@@ -157,17 +180,39 @@ fn kind(opened: &Opened) -> AccountKind {
 fn print(opened: &Opened, lines: &[StatementLine], args: &Args) {
     let account = &opened.account;
     let currency = opened.before.currency();
-    let whose = opened.publisher.as_ref().map(|name| format!(", {name}")).unwrap_or_default();
+    let whose = opened
+        .publisher
+        .as_ref()
+        .map(|name| format!(", {name}"))
+        .unwrap_or_default();
     let name = scope::name_of(&account.code);
-    println!("{}: {} {name}{whose}, in {currency}", account.book, account.code);
-    let headings =
-        ["day", "reference", "kind", "description", ">debit", ">credit", ">balance"];
+    println!(
+        "{}: {} {name}{whose}, in {currency}",
+        account.book, account.code
+    );
+    let headings = [
+        "day",
+        "reference",
+        "kind",
+        "description",
+        ">debit",
+        ">credit",
+        ">balance",
+    ];
     let mut table = Columns::new(&headings);
     let stated = |what: &str, day: Option<NaiveDate>, money: Money| {
         let day = day.map(|day| day.to_string()).unwrap_or_default();
         let balance = output::grouped(scope::normal(kind(opened), money));
         let empty = String::new;
-        [day, empty(), empty(), what.to_owned(), empty(), empty(), balance]
+        [
+            day,
+            empty(),
+            empty(),
+            what.to_owned(),
+            empty(),
+            empty(),
+            balance,
+        ]
     };
     if args.from.is_some() {
         table.row(stated("brought forward", args.from, opened.before));
@@ -194,7 +239,14 @@ async fn csv(conn: &mut PgConnection, args: &Args, accounts: &[Opened]) -> anyho
     let mut csv = csv::Writer::from_writer(io::stdout().lock());
     stdout::note(
         csv.write_record([
-            "day", "reference", "entry", "kind", "description", "currency", "debit", "credit",
+            "day",
+            "reference",
+            "entry",
+            "kind",
+            "description",
+            "currency",
+            "debit",
+            "credit",
             "balance",
         ])
         .map_err(stdout::of_csv),

@@ -3,8 +3,8 @@
 use std::io;
 use std::process::ExitCode;
 
-use ledger::Money;
 use ledger::balance::{self, Grouping, TrialBalanceRow};
+use ledger::{Money, MoneyError};
 
 use super::Global;
 use super::scope::{self, Totals, When};
@@ -36,29 +36,27 @@ struct Row<'a> {
 }
 
 pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode> {
-    let grouping = if args.per_book { Grouping::PerBook } else { Grouping::Consolidated };
+    let grouping = if args.per_book {
+        Grouping::PerBook
+    } else {
+        Grouping::Consolidated
+    };
     let read = global.read(async |conn| {
         let books = scope::books(conn, &args.book).await?;
         let as_of = args.when.as_of(conn).await?;
         Ok(balance::trial_balance(conn, books.as_deref(), grouping, as_of).await?)
     });
     let read = read.await?;
-    let mut rows = Vec::new();
-    let (mut debits, mut credits) = (Totals::default(), Totals::default());
-    for of in &read {
-        let (debit, credit) = scope::sides(of.sums.debits.checked_sub(of.sums.credits)?);
-        debits.add(debit)?;
-        credits.add(credit)?;
-        rows.push(Row { of, debit, credit });
-    }
-    let totals: Vec<(Money, Money)> =
-        debits.all().map(|debit| (debit, credits.of(debit.currency()))).collect();
+    let (rows, totals) = totalled(&read)?;
     if global.json {
         print_json(&args, &rows, &totals)?;
     } else if args.csv {
         stdout::note(print_csv(&rows).map_err(stdout::of_csv));
     } else {
-        print_table(&args, &rows, &totals);
+        if let Some(words) = args.when.words() {
+            println!("{words}");
+        }
+        print_table(args.per_book, &rows, &totals);
     }
     let mut code = ExitCode::SUCCESS;
     for (debit, credit) in totals {
@@ -70,12 +68,35 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     Ok(code)
 }
 
-fn print_table(args: &Args, rows: &[Row<'_>], totals: &[(Money, Money)]) {
-    if let Some(words) = args.when.words() {
-        println!("{words}");
+/// Prints a consolidated trial balance as the command does.
+pub(super) fn show(rows: &[TrialBalanceRow]) -> Result<(), MoneyError> {
+    let (rows, totals) = totalled(rows)?;
+    print_table(false, &rows, &totals);
+    Ok(())
+}
+
+type Totalled<'a> = (Vec<Row<'a>>, Vec<(Money, Money)>);
+
+/// The rows with their balances, and the sums of both columns by currency.
+fn totalled(read: &[TrialBalanceRow]) -> Result<Totalled<'_>, MoneyError> {
+    let mut rows = Vec::new();
+    let (mut debits, mut credits) = (Totals::default(), Totals::default());
+    for of in read {
+        let (debit, credit) = scope::sides(of.sums.debits.checked_sub(of.sums.credits)?);
+        debits.add(debit)?;
+        credits.add(credit)?;
+        rows.push(Row { of, debit, credit });
     }
+    let totals = debits
+        .all()
+        .map(|debit| (debit, credits.of(debit.currency())))
+        .collect();
+    Ok((rows, totals))
+}
+
+fn print_table(per_book: bool, rows: &[Row<'_>], totals: &[(Money, Money)]) {
     let mut headings = vec!["code", "account", "currency", ">debit", ">credit"];
-    if args.per_book {
+    if per_book {
         headings.insert(0, "book");
     }
     let mut table = Columns::new(&headings);
@@ -91,7 +112,7 @@ fn print_table(args: &Args, rows: &[Row<'_>], totals: &[(Money, Money)]) {
     }
     table.rule();
     for (debit, credit) in totals {
-        let book = args.per_book.then(String::new);
+        let book = per_book.then(String::new);
         table.row(book.into_iter().chain([
             String::new(),
             "total".to_owned(),
@@ -105,7 +126,9 @@ fn print_table(args: &Args, rows: &[Row<'_>], totals: &[(Money, Money)]) {
 
 fn print_csv(rows: &[Row<'_>]) -> csv::Result<()> {
     let mut csv = csv::Writer::from_writer(io::stdout().lock());
-    csv.write_record(["book", "code", "account", "kind", "currency", "debit", "credit"])?;
+    csv.write_record([
+        "book", "code", "account", "kind", "currency", "debit", "credit",
+    ])?;
     for row in rows {
         csv.write_record([
             row.of.book.as_deref().unwrap_or_default(),

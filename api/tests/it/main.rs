@@ -1,0 +1,10 @@
+//! The binary from outside: its arguments, its answers, its exit codes.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+mod arguments;
+mod books;
+mod cluster;
+mod import;
+mod proofs;
+mod support;
