@@ -99,6 +99,7 @@ create function ledger.post(
     set enable_seqscan = off
     set enable_hashjoin = off
     set enable_mergejoin = off
+    set enable_bitmapscan = off
 as $$
 #variable_conflict use_column
 declare
@@ -228,18 +229,22 @@ begin
     ), lined as (
         insert into ledger.line (book_id, account_id, number, amount, effective_on)
         select book_id, account_id, number, amount, effective_on from leg
+    ), placed as materialized (
+        -- Looked up once for both: the lock on the book keeps everybody else away from these rows.
+        select m.*, d.ctid as place
+        from moved m
+        left join ledger.account_day d
+            on d.book_id = m.book_id and d.account_id = m.account_id and d.day = m.day
     ), summed as (
         update ledger.account_day d
-        set debits = d.debits + m.debits, credits = d.credits + m.credits, lines = d.lines + m.lines
-        from moved m
-        where d.book_id = m.book_id and d.account_id = m.account_id and d.day = m.day
+        set debits = d.debits + p.debits, credits = d.credits + p.credits, lines = d.lines + p.lines
+        from placed p
+        where d.ctid = p.place
     ), begun as (
         insert into ledger.account_day (book_id, account_id, debits, credits, day, lines)
-        select m.book_id, m.account_id, m.debits, m.credits, m.day, m.lines
-        from moved m
-        where not exists (
-            select 1 from ledger.account_day d
-            where d.book_id = m.book_id and d.account_id = m.account_id and d.day = m.day)
+        select p.book_id, p.account_id, p.debits, p.credits, p.day, p.lines
+        from placed p
+        where p.place is null
     ), advanced as (
         update ledger.book b set next_number = c.number + 1, head = c.hash
         from chained c where c.latest and b.id = c.book_id

@@ -1,18 +1,21 @@
 //! Accounts: where money lies. One account holds one currency of one book.
 //!
 //! An account *is* what its id says: the id is a hash of book, code, kind, currency, floor and
-//! dimensions, so an account can be named without asking the database, is the same on every machine,
-//! and cannot be turned into another one afterwards ([`crate::verify`] recomputes it).
+//! dimensions, so an account can be named without asking the database, is the same on every
+//! machine, and cannot be turned into another one afterwards ([`crate::verify`] recomputes it).
 //!
 //! Dimensions say whose it is (`publisher=…`); the ledger attaches no meaning to them.
 
+mod describe;
+
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+pub use self::describe::{Description, describe};
 use crate::actor::Actor;
 use crate::book::BookId;
 use crate::canonical::{self, UNIT};
@@ -84,7 +87,9 @@ impl AccountKind {
     /// The kind of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<AccountKind> {
-        AccountKind::ALL.into_iter().find(|kind| kind.as_str() == name)
+        AccountKind::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == name)
     }
 
     /// The side on which a balance of this kind is positive.
@@ -114,7 +119,9 @@ pub struct Account {
 
 /// A line was asked of an account in a currency that it does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("account {code} holds {holds}, not {asked}; post in its currency or open an account in {asked}")]
+#[error(
+    "account {code} holds {holds}, not {asked}; post in its currency or open an account in {asked}"
+)]
 pub struct WrongCurrency {
     /// The account's code.
     pub code: String,
@@ -156,7 +163,11 @@ impl Account {
     /// The same with a floor: its balance may not fall below zero on its normal side.
     #[must_use]
     pub fn with_floor(self) -> Account {
-        Account { floored: true, ..self }.identified()
+        Account {
+            floored: true,
+            ..self
+        }
+        .identified()
     }
 
     /// The same, belonging to somebody: `account.of("publisher", id)`.
@@ -270,7 +281,15 @@ pub(crate) struct StoredAccount<'a> {
 
 /// The id that an account with these columns must have (`ledger.account_id`).
 pub(crate) fn stored_id(account: &StoredAccount<'_>) -> i64 {
-    let StoredAccount { book, code, kind, memo, currency, floored, dimensions } = account;
+    let StoredAccount {
+        book,
+        code,
+        kind,
+        memo,
+        currency,
+        floored,
+        dimensions,
+    } = account;
     canonical::short_id(&format!(
         "account{UNIT}{book}{UNIT}{code}{UNIT}{kind}{UNIT}{memo}{UNIT}{currency}{UNIT}{floored}\
          {UNIT}{dimensions}"
@@ -288,14 +307,26 @@ pub async fn open(
     by: &Actor,
     accounts: &[Account],
 ) -> Result<i32, sqlx::Error> {
+    let accounts = not_open(conn, accounts).await?;
+    if accounts.is_empty() {
+        return Ok(0);
+    }
     let books: Vec<i64> = accounts.iter().map(|a| a.book.value()).collect();
     let codes: Vec<String> = accounts.iter().map(|a| a.code.to_string()).collect();
-    let kinds: Vec<String> = accounts.iter().map(|a| a.kind.as_str().to_owned()).collect();
+    let kinds: Vec<String> = accounts
+        .iter()
+        .map(|a| a.kind.as_str().to_owned())
+        .collect();
     let memos: Vec<bool> = accounts.iter().map(|a| a.memo).collect();
-    let currencies: Vec<String> = accounts.iter().map(|a| a.currency.code().to_owned()).collect();
+    let currencies: Vec<String> = accounts
+        .iter()
+        .map(|a| a.currency.code().to_owned())
+        .collect();
     let floored: Vec<bool> = accounts.iter().map(|a| a.floored).collect();
-    let dimensions: Vec<serde_json::Value> =
-        accounts.iter().map(|a| serde_json::json!(a.dimensions)).collect();
+    let dimensions: Vec<serde_json::Value> = accounts
+        .iter()
+        .map(|a| serde_json::json!(a.dimensions))
+        .collect();
     sqlx::query_scalar!(
         r#"select ledger.open_accounts($1, $2, $3, $4, $5, $6, $7, $8, $9) as "opened!""#,
         now,
@@ -311,43 +342,28 @@ pub async fn open(
     .fetch_one(conn)
     .await
 }
-/// An open account as stored, for listings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Description {
-    /// Number in the chart of accounts.
-    pub code: String,
-    /// Whose it is, as JSON.
-    pub dimensions: serde_json::Value,
-}
 
-/// What some accounts are; ids that are not open are left out.
-pub async fn describe(
+/// Which of these are not open. An id says all that an account is, and Postgres takes much longer
+/// to compute it than to find it.
+async fn not_open<'a>(
     conn: &mut PgConnection,
-    ids: &[(BookId, AccountId)],
-) -> Result<HashMap<(BookId, AccountId), Description>, sqlx::Error> {
-    let books: Vec<i64> = ids.iter().map(|(book, _)| book.value()).collect();
-    let accounts: Vec<i64> = ids.iter().map(|(_, account)| account.value()).collect();
-    let rows = sqlx::query!(
+    accounts: &'a [Account],
+) -> Result<Vec<&'a Account>, sqlx::Error> {
+    let books: Vec<i64> = accounts.iter().map(|a| a.book.value()).collect();
+    let ids: Vec<i64> = accounts.iter().map(|a| a.id.0).collect();
+    let missing = sqlx::query_scalar!(
         r#"
-        select a.book_id, a.id, a.code, a.dimensions
-        from unnest($1::bigint[], $2::bigint[]) as asked (book_id, id)
-        join ledger.account a on a.book_id = asked.book_id and a.id = asked.id
+        select u.n as "n!"
+        from unnest($1::bigint[], $2::bigint[]) with ordinality as u (book_id, id, n)
+        where (select a.id from ledger.account a
+               where a.book_id = u.book_id and a.id = u.id) is null
+        order by u.n
         "#,
         &books,
-        &accounts,
+        &ids,
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let id = (BookId::from_value(row.book_id), AccountId(row.id));
-            let description = Description {
-                code: row.code,
-                dimensions: row.dimensions,
-            };
-            (id, description)
-        })
-        .collect())
+    let found = |n: &i64| accounts.get(usize::try_from(n - 1).ok()?);
+    Ok(missing.iter().filter_map(found).collect())
 }
-

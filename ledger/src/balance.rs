@@ -1,8 +1,8 @@
 //! What stood where, when.
 //!
 //! Balances have two clocks: [`AsOf::effective`] (when it counts) and [`AsOf::checkpoint`] (when we
-//! knew: exactly the entries that a checkpoint covers). Sums come from `ledger.account_day`, so they
-//! grow with accounts and days, not with lines; statements read `ledger.line` by account.
+//! knew: exactly the entries that a checkpoint covers). Sums come from `ledger.account_day`, so
+//! they grow with accounts and days, not with lines; statements read `ledger.line` by account.
 //!
 //! Memorandum accounts have balances but stand in no trial balance.
 
@@ -28,7 +28,10 @@ impl AsOf {
     /// Everything effective on or before a day.
     #[must_use]
     pub fn day(day: NaiveDate) -> AsOf {
-        AsOf { effective: Some(day), checkpoint: None }
+        AsOf {
+            effective: Some(day),
+            checkpoint: None,
+        }
     }
 }
 
@@ -154,6 +157,7 @@ pub async fn accounts(
     as_of: AsOf,
 ) -> Result<Vec<AccountBalance>, BalanceError> {
     check(conn, as_of).await?;
+    let books = ids(filter.books.as_deref());
     let rows = sqlx::query!(
         r#"
         select b.name as "book!", a.book_id as "book_id!", a.id as "id!", a.code as "code!",
@@ -188,7 +192,7 @@ pub async fn accounts(
         "#,
         as_of.effective,
         as_of.checkpoint,
-        ids(filter.books.as_deref()) as Option<Vec<i64>>,
+        books.as_deref(),
         filter.code,
         filter.dimensions,
     )
@@ -203,7 +207,10 @@ pub async fn accounts(
                 memo: row.memo,
                 dimensions: row.dimensions,
                 sums: sums(&row.currency, row.debits, row.credits)?,
-                id: (BookId::from_value(row.book_id), AccountId::from_value(row.id)),
+                id: (
+                    BookId::from_value(row.book_id),
+                    AccountId::from_value(row.id),
+                ),
             })
         })
         .collect()
@@ -228,6 +235,7 @@ pub async fn trial_balance(
     as_of: AsOf,
 ) -> Result<Vec<TrialBalanceRow>, BalanceError> {
     check(conn, as_of).await?;
+    let books = ids(books);
     let rows = sqlx::query!(
         r#"
         with moved as (
@@ -248,7 +256,8 @@ pub async fn trial_balance(
               and ($3::bigint[] is null or e.book_id = any ($3))
             group by e.book_id, g.account_id
         )
-        select case when $4 then b.name collate "C" end as book, a.code as "code!", a.kind as "kind!",
+        select case when $4 then b.name collate "C" end as book,
+               a.code as "code!", a.kind as "kind!",
                a.currency as "currency!", sum(m.debits)::bigint as "debits!",
                sum(m.credits)::bigint as "credits!"
         from moved m
@@ -261,7 +270,7 @@ pub async fn trial_balance(
         "#,
         as_of.effective,
         as_of.checkpoint,
-        ids(books) as Option<Vec<i64>>,
+        books.as_deref(),
         grouping == Grouping::PerBook,
     )
     .fetch_all(conn)
@@ -354,7 +363,11 @@ async fn check(conn: &mut PgConnection, as_of: AsOf) -> Result<(), BalanceError>
     )
     .fetch_one(conn)
     .await?;
-    if found { Ok(()) } else { Err(BalanceError::UnknownCheckpoint(id)) }
+    if found {
+        Ok(())
+    } else {
+        Err(BalanceError::UnknownCheckpoint(id))
+    }
 }
 
 fn ids(books: Option<&[BookId]>) -> Option<Vec<i64>> {

@@ -1,7 +1,8 @@
 //! Books: one brand's set of accounts, or the network's own (the house book).
 //!
 //! A book's id follows from its name, so the same network has the same ids on every machine. The
-//! row in `ledger.book` is the spine: its lock orders numbers, hashes and the fence of closed months.
+//! row in `ledger.book` is the spine: its lock orders numbers, hashes and the fence of closed
+//! months.
 
 use std::fmt;
 
@@ -19,7 +20,10 @@ impl BookId {
     /// The id that a book of this name has.
     #[must_use]
     pub fn of_name(name: &str) -> BookId {
-        BookId(canonical::short_id(&format!("book{}{name}", canonical::UNIT)))
+        BookId(canonical::short_id(&format!(
+            "book{}{name}",
+            canonical::UNIT
+        )))
     }
 
     /// As stored in Postgres.
@@ -60,7 +64,9 @@ pub struct Book {
 #[derive(Debug, thiserror::Error)]
 pub enum BookError {
     /// The name cannot be used.
-    #[error("book name {0:?} cannot be used; give 1 to 200 characters, the first a letter or digit")]
+    #[error(
+        "book name {0:?} cannot be used; give 1 to 200 characters, the first a letter or digit"
+    )]
     Name(String),
     /// Postgres failed.
     #[error("books could not be opened or read")]

@@ -72,7 +72,8 @@ impl Content<'_> {
     }
 }
 
-/// The next hash of a book's chain: previous hash, number, time in microseconds, author, fingerprint.
+/// The next hash of a book's chain: previous hash, number, time in microseconds, author,
+/// fingerprint.
 pub(crate) fn chain(
     previous: &Hash,
     number: i64,

@@ -17,7 +17,10 @@ pub struct Cause {
 impl Cause {
     /// A cause of a kind (`order`, `click`, `conversion` …). Control characters become spaces.
     pub fn new(kind: &'static str, id: impl fmt::Display) -> Cause {
-        Cause { kind: kind.to_owned(), id: id.to_string().replace(char::is_control, " ") }
+        Cause {
+            kind: kind.to_owned(),
+            id: id.to_string().replace(char::is_control, " "),
+        }
     }
 
     /// What sort of record it names.
@@ -55,9 +58,10 @@ impl FromStr for Cause {
 
     fn from_str(text: &str) -> Result<Cause, InvalidCause> {
         match text.split_once(':') {
-            Some((kind, id)) if !kind.is_empty() && !text.contains(char::is_control) => {
-                Ok(Cause { kind: kind.to_owned(), id: id.to_owned() })
-            }
+            Some((kind, id)) if !kind.is_empty() && !text.contains(char::is_control) => Ok(Cause {
+                kind: kind.to_owned(),
+                id: id.to_owned(),
+            }),
             _ => Err(InvalidCause(text.to_owned())),
         }
     }

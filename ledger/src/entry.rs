@@ -108,7 +108,10 @@ impl Line {
     /// The same amount on the other side of the same account.
     #[must_use]
     pub fn opposite(self) -> Line {
-        Line { direction: self.direction.opposite(), ..self }
+        Line {
+            direction: self.direction.opposite(),
+            ..self
+        }
     }
 
     /// Debit positive, credit negative.
@@ -153,7 +156,11 @@ pub enum EntryError {
 }
 
 fn lines(count: usize) -> String {
-    if count == 1 { "1 line".to_owned() } else { format!("{count} lines") }
+    if count == 1 {
+        "1 line".to_owned()
+    } else {
+        format!("{count} lines")
+    }
 }
 
 fn exceed(heavier: Direction) -> &'static str {
@@ -176,7 +183,11 @@ impl Leg {
     /// The side it stands on.
     #[must_use]
     pub fn direction(&self) -> Direction {
-        if self.minor > 0 { Direction::Debit } else { Direction::Credit }
+        if self.minor > 0 {
+            Direction::Debit
+        } else {
+            Direction::Credit
+        }
     }
 }
 
@@ -234,7 +245,8 @@ impl JournalEntry {
         }
     }
 
-    /// The exact mirror of this entry, linked to it. It cannot fail: what balances, balances mirrored.
+    /// The exact mirror of this entry, linked to it. It cannot fail: what balances, balances
+    /// mirrored.
     pub fn reversal(
         &self,
         key: &IdempotencyKey,
@@ -247,7 +259,14 @@ impl JournalEntry {
             kind: key.fact().to_owned(),
             effective,
             description: reason.replace(char::is_control, " "),
-            legs: self.legs.iter().map(|leg| Leg { minor: -leg.minor, ..*leg }).collect(),
+            legs: self
+                .legs
+                .iter()
+                .map(|leg| Leg {
+                    minor: -leg.minor,
+                    ..*leg
+                })
+                .collect(),
             reverses: Some(self.id),
             ..self.clone()
         }
@@ -259,8 +278,23 @@ impl JournalEntry {
             return Err(EntryError::TooFewLines(stored.legs.len()));
         }
         prove_balance(&stored.legs, stored.currency)?;
-        let Stored { book, id, kind, memo, currency, effective, description, legs, .. } = stored;
-        let Stored { causes, reverses, voucher, .. } = stored;
+        let Stored {
+            book,
+            id,
+            kind,
+            memo,
+            currency,
+            effective,
+            description,
+            legs,
+            ..
+        } = stored;
+        let Stored {
+            causes,
+            reverses,
+            voucher,
+            ..
+        } = stored;
         Ok(JournalEntry {
             book,
             id,

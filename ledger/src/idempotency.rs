@@ -24,7 +24,10 @@ pub struct IdempotencyKey {
 impl IdempotencyKey {
     /// The key of a fact about a thing: `IdempotencyKey::of("conversion.approved", conversion_id)`.
     pub fn of(fact: &'static str, id: impl fmt::Display) -> IdempotencyKey {
-        IdempotencyKey { fact, id: id.to_string() }
+        IdempotencyKey {
+            fact,
+            id: id.to_string(),
+        }
     }
 
     /// The fact alone; it becomes the entry's kind.
@@ -55,8 +58,14 @@ mod tests {
     fn the_same_fact_has_one_entry_per_book() {
         let key = IdempotencyKey::of("conversion.approved", 7);
         let (acme, zoe) = (BookId::of_name("acme"), BookId::of_name("zoe"));
-        assert_eq!(key.entry_id(acme), IdempotencyKey::of("conversion.approved", 7).entry_id(acme));
+        assert_eq!(
+            key.entry_id(acme),
+            IdempotencyKey::of("conversion.approved", 7).entry_id(acme)
+        );
         assert_ne!(key.entry_id(acme), key.entry_id(zoe));
-        assert_ne!(key.entry_id(acme), IdempotencyKey::of("conversion.approved", 8).entry_id(acme));
+        assert_ne!(
+            key.entry_id(acme),
+            IdempotencyKey::of("conversion.approved", 8).entry_id(acme)
+        );
     }
 }

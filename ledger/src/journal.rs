@@ -1,8 +1,8 @@
 //! Posting and reading. [`post`] is the only way into the journal.
 //!
 //! It calls `ledger.post` once per batch, which locks the books, numbers and chains the entries and
-//! writes them with their lines and day sums, or answers why not, entry by entry. There is no update
-//! and no delete: a mistake is corrected by a reversal.
+//! writes them with their lines and day sums, or answers why not, entry by entry. There is no
+//! update and no delete: a mistake is corrected by a reversal.
 
 mod read;
 
@@ -67,7 +67,8 @@ impl Posted {
 pub enum Refusal {
     /// Its effective day lies in a closed month.
     #[error(
-        "period {period} is closed; post to {next_open} or later, or reopen it with `counterfoil reopen`"
+        "period {period} is closed; post to {next_open} or later, \
+         or reopen it with `counterfoil reopen`"
     )]
     PeriodClosed {
         /// The month of the entry.
@@ -118,7 +119,8 @@ pub enum JournalError {
     UnknownAnswer(String),
     /// A stored entry no longer holds what an entry promises.
     #[error(
-        "inconsistency in ledger.entry, book {book} number {number}: {problem}; run `counterfoil verify`"
+        "inconsistency in ledger.entry, book {book} number {number}: {problem}; \
+         run `counterfoil verify`"
     )]
     Inconsistent {
         /// The book.
@@ -132,8 +134,12 @@ pub enum JournalError {
 
 /// Appends entries inside the caller's database transaction and answers each in order.
 ///
-/// Locks the books of the batch in id order until the caller commits. Growth: linear in the entries.
-#[expect(clippy::as_conversions, reason = "sqlx is told a parameter's type in this way")]
+/// Locks the books of the batch in id order until the caller commits. Growth: linear in the
+/// entries.
+#[expect(
+    clippy::as_conversions,
+    reason = "sqlx is told a parameter's type in this way"
+)]
 pub async fn post(
     conn: &mut PgConnection,
     now: DateTime<Utc>,

@@ -21,7 +21,9 @@ impl Period {
     /// The month that a day lies in.
     #[must_use]
     pub fn containing(day: NaiveDate) -> Period {
-        Period { first_day: day.with_day(1).expect("every month has a first day") }
+        Period {
+            first_day: day.with_day(1).expect("every month has a first day"),
+        }
     }
 
     /// Its first day.
@@ -40,13 +42,20 @@ impl Period {
     #[must_use]
     pub fn next(self) -> Period {
         let first_day = self.first_day.checked_add_months(Months::new(1));
-        Period { first_day: first_day.unwrap_or(NaiveDate::MAX) }
+        Period {
+            first_day: first_day.unwrap_or(NaiveDate::MAX),
+        }
     }
 }
 
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-{:02}", self.first_day.year(), self.first_day.month())
+        write!(
+            f,
+            "{:04}-{:02}",
+            self.first_day.year(),
+            self.first_day.month()
+        )
     }
 }
 
@@ -62,7 +71,9 @@ impl FromStr for Period {
         let invalid = || InvalidPeriod(text.to_owned());
         // The parser of days takes signs and spaces too.
         let mut symbols = text.bytes().enumerate();
-        if text.len() != 7 || !symbols.all(|(at, b)| (at == 4) == (b == b'-') && (at == 4 || b.is_ascii_digit())) {
+        if text.len() != 7
+            || !symbols.all(|(at, b)| (at == 4) == (b == b'-') && (at == 4 || b.is_ascii_digit()))
+        {
             return Err(invalid());
         }
         let day = NaiveDate::parse_from_str(&format!("{text}-01"), "%Y-%m-%d");
@@ -216,7 +227,9 @@ pub async fn closes(conn: &mut PgConnection) -> Result<Vec<Close>, PeriodError> 
 
 /// The last day of the latest closed month; nothing can be posted on or before it.
 pub async fn fence(conn: &mut PgConnection) -> Result<Option<NaiveDate>, sqlx::Error> {
-    sqlx::query_scalar!("select ledger.fence()").fetch_one(conn).await
+    sqlx::query_scalar!("select ledger.fence()")
+        .fetch_one(conn)
+        .await
 }
 
 /// Recognises the refusals of `ledger.close_period` and `ledger.reopen_period` by their detail.
@@ -248,8 +261,17 @@ mod tests {
         assert_eq!(february.next().to_string(), "2028-03");
         assert_eq!(Period::containing(february.last_day()), february);
         for bad in [
-            "2026-13", "2026-00", "2026-1", "26-01", "2026-01-01", "", "2026_01", "+026-01", "-026-01",
-            " 026-01", "２２-1",
+            "2026-13",
+            "2026-00",
+            "2026-1",
+            "26-01",
+            "2026-01-01",
+            "",
+            "2026_01",
+            "+026-01",
+            "-026-01",
+            " 026-01",
+            "２２-1",
         ] {
             assert!(bad.parse::<Period>().is_err(), "{bad}");
         }

@@ -12,7 +12,10 @@ use crate::entry::{EntryId, JournalEntry, Leg, Stored};
 
 /// An entry as it stands in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_field_names, reason = "they are called as their columns are")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "they are called as their columns are"
+)]
 pub struct Recorded {
     /// The entry, its balance proved again on reading.
     pub entry: JournalEntry,

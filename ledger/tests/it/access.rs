@@ -8,11 +8,19 @@ use crate::support::{at, by, day, open_one, post_new, run};
 const OWNER: &str = "counterfoil_owner";
 const SERVICE: &str = "counterfoil_service";
 const AUDITOR: &str = "counterfoil_auditor";
-const APPEND_ONLY: [&str; 5] =
-    ["entry", "line", "checkpoint", "checkpoint_book", "period_balance"];
+const APPEND_ONLY: [&str; 5] = [
+    "entry",
+    "line",
+    "checkpoint",
+    "checkpoint_book",
+    "period_balance",
+];
 
 async fn texts(conn: &mut PgConnection, query: &'static str) -> Vec<String> {
-    sqlx::query_scalar(query).fetch_all(conn).await.expect("texts")
+    sqlx::query_scalar(query)
+        .fetch_all(conn)
+        .await
+        .expect("texts")
 }
 
 /// Every table and view of the ledger.
@@ -20,7 +28,8 @@ async fn tables(conn: &mut PgConnection) -> Vec<String> {
     let tables = texts(
         conn,
         "select c.relname::text from pg_class c
-         where c.relnamespace = 'ledger'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+         where c.relnamespace = 'ledger'::regnamespace
+           and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
          order by 1",
     );
     let tables = tables.await;
@@ -31,7 +40,9 @@ async fn tables(conn: &mut PgConnection) -> Vec<String> {
 /// Postgres says that this role may not.
 async fn assert_denied(conn: &mut PgConnection, sql: &str) {
     let error = run(conn, sql).await.expect_err(sql);
-    let code = error.as_database_error().and_then(|e| e.code().map(|c| c.into_owned()));
+    let code = error
+        .as_database_error()
+        .and_then(|e| e.code().map(std::borrow::Cow::into_owned));
     assert_eq!(code.as_deref(), Some("42501"), "{sql}: {error}");
 }
 
@@ -54,7 +65,9 @@ async fn the_service_and_the_auditor_write_no_table_of_the_ledger() {
             .await
             .unwrap();
             assert_eq!(granted, Vec::<String>::new(), "{role} on {table}");
-            run(&mut conn, &format!("select * from ledger.{table} limit 1")).await.expect(&table);
+            run(&mut conn, &format!("select * from ledger.{table} limit 1"))
+                .await
+                .expect(&table);
             for sql in [
                 format!("insert into ledger.{table} default values"),
                 format!("delete from ledger.{table}"),
@@ -65,7 +78,8 @@ async fn the_service_and_the_auditor_write_no_table_of_the_ledger() {
                 let error = run(&mut conn, &sql).await.expect_err(&sql);
                 let told = error.to_string();
                 // Views say first that they are none of a table's kind.
-                let denied = told.contains("permission denied") || told.contains("must be owner")
+                let denied = told.contains("permission denied")
+                    || told.contains("must be owner")
                     || told.contains("is not a table")
                     || told.contains("cannot insert into view")
                     || told.contains("cannot delete from view");
@@ -109,12 +123,18 @@ async fn nobody_works_as_the_owner_and_no_role_is_above_the_rules() {
     let strange = texts(
         &mut conn,
         "select c.relname::text from pg_class c
-         where c.relnamespace = 'ledger'::regnamespace and c.relowner <> 'counterfoil_owner'::regrole
+         where c.relnamespace = 'ledger'::regnamespace
+           and c.relowner <> 'counterfoil_owner'::regrole
          union all
          select p.proname::text from pg_proc p
-         where p.pronamespace = 'ledger'::regnamespace and p.proowner <> 'counterfoil_owner'::regrole",
+         where p.pronamespace = 'ledger'::regnamespace
+           and p.proowner <> 'counterfoil_owner'::regrole",
     );
-    assert_eq!(strange.await, Vec::<String>::new(), "all of it is the owner's");
+    assert_eq!(
+        strange.await,
+        Vec::<String>::new(),
+        "all of it is the owner's"
+    );
 }
 
 #[tokio::test]
@@ -124,11 +144,19 @@ async fn what_is_written_stays_even_for_a_superuser() {
     let chart = open_one(&mut conn, "acme").await;
     post_new(&mut conn, &[chart.sale(1, day("2026-01-05"), 5)]).await;
     let month = "2026-01".parse().unwrap();
-    ledger::period::close(&mut conn, at(5), &by(), month).await.unwrap();
+    ledger::period::close(&mut conn, at(5), &by(), month)
+        .await
+        .unwrap();
     for mode in ["origin", "replica"] {
-        run(&mut conn, &format!("set session_replication_role = {mode}")).await.unwrap();
+        run(&mut conn, &format!("set session_replication_role = {mode}"))
+            .await
+            .unwrap();
         for table in APPEND_ONLY {
-            let column = if table == "checkpoint" { "id" } else { "book_id" };
+            let column = if table == "checkpoint" {
+                "id"
+            } else {
+                "book_id"
+            };
             for sql in [
                 format!("update ledger.{table} set {column} = {column}"),
                 format!("update ledger.{table} set {column} = {column} where false"),
@@ -153,8 +181,14 @@ async fn what_is_written_stays_even_for_a_superuser() {
         assert_denied(&mut conn, "truncate ledger.entry, ledger.line").await;
         run(&mut conn, "reset role").await.unwrap();
     }
-    let error = run(&mut conn, "delete from ledger.entry").await.unwrap_err().to_string();
-    assert!(error.contains("append-only: DELETE refused; correct by posting a reversal"), "{error}");
+    let error = run(&mut conn, "delete from ledger.entry")
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("append-only: DELETE refused; correct by posting a reversal"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -170,7 +204,11 @@ async fn functions_are_pinned_and_nobody_elses() {
            and not exists (select from unnest(p.proconfig) c where c like 'search_path=%')
            and (p.prosecdef or p.proname not in ('legs_balance', 'chain_step'))",
     );
-    assert_eq!(loose.await, Vec::<String>::new(), "without a pinned search_path");
+    assert_eq!(
+        loose.await,
+        Vec::<String>::new(),
+        "without a pinned search_path"
+    );
     let public = texts(
         &mut conn,
         "select p.oid::regprocedure::text
@@ -183,7 +221,14 @@ async fn functions_are_pinned_and_nobody_elses() {
         "select p.proname::text from pg_proc p
          where p.pronamespace = 'ledger'::regnamespace and p.prosecdef order by 1",
     );
-    let doors = ["close_period", "open_accounts", "open_books", "post", "record_checkpoint", "reopen_period"];
+    let doors = [
+        "close_period",
+        "open_accounts",
+        "open_books",
+        "post",
+        "record_checkpoint",
+        "reopen_period",
+    ];
     assert_eq!(definers.await, doors, "each way to write is known");
     let auditors = texts(
         &mut conn,
@@ -192,7 +237,11 @@ async fn functions_are_pinned_and_nobody_elses() {
            and (p.prosecdef or p.provolatile = 'v')
            and has_function_privilege('counterfoil_auditor', p.oid, 'execute')",
     );
-    assert_eq!(auditors.await, Vec::<String>::new(), "an auditor calls nothing that writes");
+    assert_eq!(
+        auditors.await,
+        Vec::<String>::new(),
+        "an auditor calls nothing that writes"
+    );
 }
 
 #[tokio::test]
@@ -211,14 +260,17 @@ async fn a_planted_operator_does_not_fool_the_door() {
     .await
     .unwrap();
     let mut service = db.service().await;
-    run(&mut service, "set search_path = evil, pg_catalog").await.unwrap();
+    run(&mut service, "set search_path = evil, pg_catalog")
+        .await
+        .unwrap();
     let error = run(
         &mut service,
         &format!(
             "select * from ledger.post(now(), 'x', array[{book}], array[gen_random_uuid()],
                  array['k'], array[false], array['USD'], array['2026-01-05'::date], array[''],
                  array[''], array[null::uuid], array[null::uuid], array[2],
-                 (select array_agg(a order by a) from unnest(array[{a}, {b}]) a), array[5, -4]::bigint[])",
+                 (select array_agg(a order by a) from unnest(array[{a}, {b}]) a),
+                 array[5, -4]::bigint[])",
             book = chart.book,
             a = chart.cash.id(),
             b = chart.payable.id()

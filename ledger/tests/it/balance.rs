@@ -1,5 +1,7 @@
 //! Balances, statements and trial balances, and the views that say the same.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use ledger::balance::{
     AccountBalance, AsOf, BalanceError, Filter, Grouping, StatementLine, TrialBalanceRow, accounts,
@@ -26,17 +28,26 @@ async fn sums(conn: &mut PgConnection, account: &Account, as_of: AsOf) -> (i64, 
         ..Filter::default()
     };
     let found = accounts(conn, &filter, as_of).await.expect("balances");
-    let one = found.iter().find(|found| found.id == id(account)).expect("the account");
+    let one = found
+        .iter()
+        .find(|found| found.id == id(account))
+        .expect("the account");
     (one.sums.debits.minor(), one.sums.credits.minor())
 }
 
 async fn checkpoint(conn: &mut PgConnection, now: DateTime<Utc>) -> Uuid {
     let key = SigningKey::from_bytes(&[7; 32]);
-    take(conn, now, &by(), "test", &key).await.expect("a checkpoint").id
+    take(conn, now, &by(), "test", &key)
+        .await
+        .expect("a checkpoint")
+        .id
 }
 
 fn known(checkpoint: Uuid, effective: Option<NaiveDate>) -> AsOf {
-    AsOf { effective, checkpoint: Some(checkpoint) }
+    AsOf {
+        effective,
+        checkpoint: Some(checkpoint),
+    }
 }
 
 #[tokio::test]
@@ -45,9 +56,16 @@ async fn a_balance_counts_what_is_effective_by_the_day() {
     let mut conn = db.service().await;
     let chart = open_one(&mut conn, "acme").await;
     let days = ["2026-01-31", "2026-02-01", "2026-02-01", "2026-03-31"].map(day);
-    let mut entries: Vec<_> =
-        days.iter().zip([1, 20, 300, 4000]).map(|(day, minor)| chart.sale(minor, *day, minor)).collect();
-    entries.push(chart.draw("back", day("2026-02-15"), 5).reversal(&key("in"), day("2026-02-15"), ""));
+    let mut entries: Vec<_> = days
+        .iter()
+        .zip([1, 20, 300, 4000])
+        .map(|(day, minor)| chart.sale(minor, *day, minor))
+        .collect();
+    entries.push(chart.draw("back", day("2026-02-15"), 5).reversal(
+        &key("in"),
+        day("2026-02-15"),
+        "",
+    ));
     let last = entries.pop().expect("just pushed");
     assert_eq!(last.legs().len(), 2);
     post_new(&mut conn, &entries).await;
@@ -62,9 +80,18 @@ async fn a_balance_counts_what_is_effective_by_the_day() {
         let found = sums(&mut conn, &chart.cash, AsOf::day(day(as_of))).await;
         assert_eq!(found, (debits, 0), "{as_of}");
     }
-    assert_eq!(sums(&mut conn, &chart.payable, AsOf::default()).await, (0, 4321));
-    assert_eq!(sums(&mut conn, &chart.fees, AsOf::default()).await, (0, 0), "no line, no money");
-    let all = accounts(&mut conn, &Filter::default(), AsOf::default()).await.unwrap();
+    assert_eq!(
+        sums(&mut conn, &chart.payable, AsOf::default()).await,
+        (0, 4321)
+    );
+    assert_eq!(
+        sums(&mut conn, &chart.fees, AsOf::default()).await,
+        (0, 0),
+        "no line, no money"
+    );
+    let all = accounts(&mut conn, &Filter::default(), AsOf::default())
+        .await
+        .unwrap();
     let codes: Vec<&str> = all.iter().map(|a| a.code.as_str()).collect();
     assert_eq!(codes, ["1000", "2000", "2010", "4000", "9100", "9200"]);
     let payable = &all[1];
@@ -80,23 +107,42 @@ async fn accounts_are_found_by_book_code_and_dimensions() {
     let charts = open(&mut conn, &["acme", "zoe"]).await;
     let p2 = charts[0].payable.clone().of("publisher", "p2");
     let deal = p2.clone().of("deal", "d1");
-    account::open(&mut conn, at(0), &by(), &[p2.clone(), deal.clone()]).await.unwrap();
+    account::open(&mut conn, at(0), &by(), &[p2.clone(), deal.clone()])
+        .await
+        .unwrap();
     let found = async |conn: &mut PgConnection, filter: Filter| -> Vec<(BookId, AccountId)> {
         let found = accounts(conn, &filter, AsOf::default()).await.unwrap();
         found.iter().map(|a: &AccountBalance| a.id).collect()
     };
     let code = Some("2000".to_owned());
-    let all = found(&mut conn, Filter { code: code.clone(), ..Filter::default() }).await;
+    let all = found(
+        &mut conn,
+        Filter {
+            code: code.clone(),
+            ..Filter::default()
+        },
+    )
+    .await;
     assert_eq!(all.len(), 4);
-    let zoe = Filter { books: Some(vec![charts[1].book]), code, ..Filter::default() };
+    let zoe = Filter {
+        books: Some(vec![charts[1].book]),
+        code,
+        ..Filter::default()
+    };
     assert_eq!(found(&mut conn, zoe).await, [id(&charts[1].payable)]);
-    let of_p2 = Filter { dimensions: Some(serde_json::json!({"publisher": "p2"})), ..Filter::default() };
+    let of_p2 = Filter {
+        dimensions: Some(serde_json::json!({"publisher": "p2"})),
+        ..Filter::default()
+    };
     let mut of_p2 = found(&mut conn, of_p2).await;
     of_p2.sort();
     let mut both = [id(&p2), id(&deal)];
     both.sort();
     assert_eq!(of_p2, both);
-    let none = Filter { books: Some(Vec::new()), ..Filter::default() };
+    let none = Filter {
+        books: Some(Vec::new()),
+        ..Filter::default()
+    };
     assert_eq!(found(&mut conn, none).await, []);
 }
 
@@ -108,7 +154,11 @@ async fn what_was_known_at_a_checkpoint_stays_known() {
     let (acme, zoe) = (&charts[0], &charts[1]);
     let nothing = checkpoint(&mut conn, at(1)).await;
     let jan = day("2026-01-10");
-    post_new(&mut conn, &[acme.sale(1, jan, 100), acme.sale(2, day("2026-02-10"), 50)]).await;
+    post_new(
+        &mut conn,
+        &[acme.sale(1, jan, 100), acme.sale(2, day("2026-02-10"), 50)],
+    )
+    .await;
     let first = checkpoint(&mut conn, at(2)).await;
     // Entered late, effective early; and a book that the checkpoint does not know.
     post_new(&mut conn, &[acme.sale(3, jan, 7), zoe.sale(4, jan, 9)]).await;
@@ -123,23 +173,61 @@ async fn what_was_known_at_a_checkpoint_stays_known() {
         (known(first, end), 100, 0, 0),
         (known(second, None), 157, 9, 11),
         (known(second, end), 107, 9, 11),
-        (AsOf { effective: end, checkpoint: None }, 1107, 9, 11),
+        (
+            AsOf {
+                effective: end,
+                checkpoint: None,
+            },
+            1107,
+            9,
+            11,
+        ),
         (AsOf::default(), 1157, 9, 11),
     ] {
         for (chart, debits) in [(acme, in_acme), (zoe, in_zoe), (&late, in_late)] {
-            assert_eq!(sums(&mut conn, &chart.cash, as_of).await, (debits, 0), "{as_of:?}");
-            assert_eq!(sums(&mut conn, &chart.payable, as_of).await, (0, debits), "{as_of:?}");
+            assert_eq!(
+                sums(&mut conn, &chart.cash, as_of).await,
+                (debits, 0),
+                "{as_of:?}"
+            );
+            assert_eq!(
+                sums(&mut conn, &chart.payable, as_of).await,
+                (0, debits),
+                "{as_of:?}"
+            );
         }
-        let rows = trial_balance(&mut conn, None, Grouping::Consolidated, as_of).await.unwrap();
+        let rows = trial_balance(&mut conn, None, Grouping::Consolidated, as_of)
+            .await
+            .unwrap();
         let total = in_acme + in_zoe + in_late;
         let found: Vec<i64> = rows.iter().map(|row| row.sums.debits.minor()).collect();
-        assert_eq!(found, if total == 0 { vec![] } else { vec![total, 0] }, "{as_of:?}");
+        assert_eq!(
+            found,
+            if total == 0 { vec![] } else { vec![total, 0] },
+            "{as_of:?}"
+        );
     }
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_does_not_exist_is_an_error_and_not_nothing() {
+    let db = database().await;
+    let mut conn = db.service().await;
     let stranger = known(Uuid::from_u128(1), None);
-    let error = accounts(&mut conn, &Filter::default(), stranger).await.unwrap_err();
-    assert!(matches!(error, BalanceError::UnknownCheckpoint(_)), "{error}");
-    let error = trial_balance(&mut conn, None, Grouping::PerBook, stranger).await.unwrap_err();
-    assert!(matches!(error, BalanceError::UnknownCheckpoint(_)), "{error}");
+    let error = accounts(&mut conn, &Filter::default(), stranger)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, BalanceError::UnknownCheckpoint(_)),
+        "{error}"
+    );
+    let error = trial_balance(&mut conn, None, Grouping::PerBook, stranger)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, BalanceError::UnknownCheckpoint(_)),
+        "{error}"
+    );
 }
 
 /// An account with several lines on some of its days, and its statement computed here.
@@ -170,7 +258,10 @@ async fn busy(conn: &mut PgConnection) -> (Chart, Vec<(NaiveDate, i64, i64, i64)
 }
 
 fn plain(lines: &[StatementLine]) -> Vec<(NaiveDate, i64, i64, i64)> {
-    lines.iter().map(|l| (l.effective, l.number, l.amount.minor(), l.running.minor())).collect()
+    lines
+        .iter()
+        .map(|l| (l.effective, l.number, l.amount.minor(), l.running.minor()))
+        .collect()
 }
 
 #[tokio::test]
@@ -179,7 +270,9 @@ async fn a_statement_runs_in_order_of_days_and_numbers() {
     let mut conn = db.service().await;
     let (chart, lines) = busy(&mut conn).await;
     let cash = id(&chart.cash);
-    let all = statement(&mut conn, cash, None, None, None, 1000).await.unwrap();
+    let all = statement(&mut conn, cash, None, None, None, 1000)
+        .await
+        .unwrap();
     assert_eq!(plain(&all), lines);
     assert_eq!(all[0].kind, "test.fact");
     assert!(all[0].description.starts_with("entry "));
@@ -187,14 +280,26 @@ async fn a_statement_runs_in_order_of_days_and_numbers() {
     let (debits, credits) = sums(&mut conn, &chart.cash, AsOf::default()).await;
     assert_eq!(last, money(debits - credits));
     let (from, to) = (day("2026-01-04"), day("2026-01-06"));
-    for (from, to) in [(Some(from), None), (None, Some(to)), (Some(from), Some(to)), (Some(to), Some(from))] {
-        let part = statement(&mut conn, cash, from, to, None, 1000).await.unwrap();
+    for (from, to) in [
+        (Some(from), None),
+        (None, Some(to)),
+        (Some(from), Some(to)),
+        (Some(to), Some(from)),
+    ] {
+        let part = statement(&mut conn, cash, from, to, None, 1000)
+            .await
+            .unwrap();
         let inside = |line: &&(NaiveDate, i64, i64, i64)| {
             from.is_none_or(|from| line.0 >= from) && to.is_none_or(|to| line.0 <= to)
         };
-        assert_eq!(plain(&part), lines.iter().filter(inside).copied().collect::<Vec<_>>());
+        assert_eq!(
+            plain(&part),
+            lines.iter().filter(inside).copied().collect::<Vec<_>>()
+        );
     }
-    let other = statement(&mut conn, id(&chart.promised), None, None, None, 10).await.unwrap();
+    let other = statement(&mut conn, id(&chart.promised), None, None, None, 10)
+        .await
+        .unwrap();
     assert_eq!(other, []);
 }
 
@@ -203,17 +308,30 @@ async fn the_pages_of_a_statement_are_the_statement() {
     let db = database().await;
     let mut conn = db.service().await;
     let (chart, lines) = busy(&mut conn).await;
-    for (from, size) in [(None, 1), (None, 7), (Some(day("2026-01-03")), 4), (None, 1000)] {
+    for (from, size) in [
+        (None, 1),
+        (None, 7),
+        (Some(day("2026-01-03")), 4),
+        (None, 1000),
+    ] {
         let (mut after, mut pages) = (None, Vec::new());
         loop {
-            let page = statement(&mut conn, id(&chart.cash), from, None, after, size).await.unwrap();
+            let page = statement(&mut conn, id(&chart.cash), from, None, after, size)
+                .await
+                .unwrap();
             let Some(last) = page.last() else { break };
             assert!(page.len() <= usize::try_from(size).unwrap());
             after = Some(last.place());
             pages.extend(plain(&page));
         }
-        let wanted = lines.iter().filter(|line| from.is_none_or(|from| line.0 >= from));
-        assert_eq!(pages, wanted.copied().collect::<Vec<_>>(), "{from:?} {size}");
+        let wanted = lines
+            .iter()
+            .filter(|line| from.is_none_or(|from| line.0 >= from));
+        assert_eq!(
+            pages,
+            wanted.copied().collect::<Vec<_>>(),
+            "{from:?} {size}"
+        );
     }
 }
 
@@ -224,19 +342,31 @@ async fn mixed(conn: &mut PgConnection) -> Vec<Chart> {
     for (i, chart) in charts.iter().enumerate() {
         let minor = 100 + 11 * i64::try_from(i).unwrap();
         entries.push(chart.sale(format!("s{i}"), day("2026-01-05"), minor));
-        entries.push(chart.entry(format!("f{i}"), day("2026-02-05"), (&chart.payable, &chart.fees), 30));
+        entries.push(chart.entry(
+            format!("f{i}"),
+            day("2026-02-05"),
+            (&chart.payable, &chart.fees),
+            30,
+        ));
         let memo = (&chart.expected, &chart.promised);
         entries.push(chart.entry(format!("m{i}"), day("2026-01-05"), memo, 999));
-        for (currency, minor) in [(Currency::JPY, 1234), (Currency::USDT, 4_000_000_000_000_000_000)] {
+        for (currency, minor) in [
+            (Currency::JPY, 1234),
+            (Currency::USDT, 4_000_000_000_000_000_000),
+        ] {
             let cash = Account::new(chart.book, "1000", AccountKind::Asset, currency);
             let fees = Account::new(chart.book, "4000", AccountKind::Revenue, currency);
-            account::open(conn, at(0), &by(), &[cash.clone(), fees.clone()]).await.unwrap();
+            account::open(conn, at(0), &by(), &[cash.clone(), fees.clone()])
+                .await
+                .unwrap();
             if i == 0 {
                 let amount = Money::try_from_minor(minor, currency).unwrap();
                 let amount = ledger::Amount::new(amount).unwrap();
                 let key = key(format!("{i}{currency}"));
                 let draft = ledger::JournalEntry::draft(chart.book, &key, day("2026-01-06"), "");
-                let draft = draft.line(cash.debit(amount).unwrap()).line(fees.credit(amount).unwrap());
+                let draft = draft
+                    .line(cash.debit(amount).unwrap())
+                    .line(fees.credit(amount).unwrap());
                 entries.push(draft.balance().unwrap());
             }
         }
@@ -246,9 +376,19 @@ async fn mixed(conn: &mut PgConnection) -> Vec<Chart> {
 }
 
 fn row(row: &TrialBalanceRow) -> String {
-    let TrialBalanceRow { book, code, kind, sums } = row;
+    let TrialBalanceRow {
+        book,
+        code,
+        kind,
+        sums,
+    } = row;
     let book = book.clone().unwrap_or_default();
-    format!("{book} {code} {} {} {}", kind.as_str(), sums.debits, sums.credits)
+    format!(
+        "{book} {code} {} {} {}",
+        kind.as_str(),
+        sums.debits,
+        sums.credits
+    )
 }
 
 #[tokio::test]
@@ -256,7 +396,8 @@ async fn a_trial_balance_is_drawn_up_per_book_or_over_all() {
     let db = database().await;
     let mut conn = db.service().await;
     let charts = mixed(&mut conn).await;
-    let consolidated = trial_balance(&mut conn, None, Grouping::Consolidated, AsOf::default()).await;
+    let consolidated =
+        trial_balance(&mut conn, None, Grouping::Consolidated, AsOf::default()).await;
     let consolidated: Vec<String> = consolidated.unwrap().iter().map(row).collect();
     assert_eq!(
         consolidated,
@@ -270,15 +411,22 @@ async fn a_trial_balance_is_drawn_up_per_book_or_over_all() {
             " 4000 revenue 0.000000 USDT 4000000000000.000000 USDT",
         ]
     );
-    let per_book = trial_balance(&mut conn, None, Grouping::PerBook, AsOf::default()).await.unwrap();
+    let per_book = trial_balance(&mut conn, None, Grouping::PerBook, AsOf::default())
+        .await
+        .unwrap();
     assert_eq!(per_book.len(), 10);
     let zoe = [charts[1].book];
     let january = AsOf::day(day("2026-01-31"));
-    let zoe = trial_balance(&mut conn, Some(&zoe), Grouping::PerBook, january).await.unwrap();
+    let zoe = trial_balance(&mut conn, Some(&zoe), Grouping::PerBook, january)
+        .await
+        .unwrap();
     let zoe: Vec<String> = zoe.iter().map(row).collect();
     assert_eq!(
         zoe,
-        ["zoe 1000 asset 1.11 USD 0.00 USD", "zoe 2000 liability 0.00 USD 1.11 USD"]
+        [
+            "zoe 1000 asset 1.11 USD 0.00 USD",
+            "zoe 2000 liability 0.00 USD 1.11 USD"
+        ]
     );
     let none = trial_balance(&mut conn, Some(&[]), Grouping::PerBook, AsOf::default()).await;
     assert_eq!(none.unwrap(), []);
@@ -289,7 +437,9 @@ async fn the_views_say_what_the_functions_say() {
     let db = database().await;
     let mut conn = db.auditor().await;
     mixed(&mut db.service().await).await;
-    let all = accounts(&mut conn, &Filter::default(), AsOf::default()).await.unwrap();
+    let all = accounts(&mut conn, &Filter::default(), AsOf::default())
+        .await
+        .unwrap();
     let wanted: Vec<(i64, Decimal, Decimal, Decimal)> = all
         .iter()
         .map(|a| {
@@ -308,14 +458,23 @@ async fn the_views_say_what_the_functions_say() {
     found.sort_unstable();
     assert_eq!(found, sorted);
 
-    let rows = trial_balance(&mut conn, None, Grouping::Consolidated, AsOf::default()).await.unwrap();
+    let rows = trial_balance(&mut conn, None, Grouping::Consolidated, AsOf::default())
+        .await
+        .unwrap();
     let wanted: Vec<(String, String, Decimal, Decimal, Decimal, Decimal)> = rows
         .iter()
         .map(|r| {
             let (debits, credits) = (r.sums.debits.amount(), r.sums.credits.amount());
             let net = debits - credits;
             let (left, right) = (net.max(Decimal::ZERO), (-net).max(Decimal::ZERO));
-            (r.code.clone(), r.sums.debits.currency().code().to_owned(), debits, credits, left, right)
+            (
+                r.code.clone(),
+                r.sums.debits.currency().code().to_owned(),
+                debits,
+                credits,
+                left,
+                right,
+            )
         })
         .collect();
     let found: Vec<(String, String, Decimal, Decimal, Decimal, Decimal)> = sqlx::query_as(
@@ -326,8 +485,13 @@ async fn the_views_say_what_the_functions_say() {
     .await
     .unwrap();
     assert_eq!(found, wanted);
+}
 
-    // The journal has each leg once, in decimals of its currency, and adds up to the balances.
+#[tokio::test]
+async fn the_journal_view_has_each_leg_once_and_adds_up_to_the_balances() {
+    let db = database().await;
+    let mut conn = db.auditor().await;
+    mixed(&mut db.service().await).await;
     let legs: Vec<(String, Option<String>, Option<String>, bool)> = sqlx::query_as(
         "select code, debit::text, credit::text, memo from ledger.journal
          where book = 'acme' and number in (3, 5) order by number, code",
@@ -349,7 +513,8 @@ async fn the_views_say_what_the_functions_say() {
         "select count(*) from (
              select account_id, coalesce(sum(debit), 0) d, coalesce(sum(credit), 0) c
              from ledger.journal group by 1) j
-         full join (select * from ledger.balance where debits <> 0 or credits <> 0) b using (account_id)
+         full join (select * from ledger.balance where debits <> 0 or credits <> 0) b
+              using (account_id)
          where j.d is distinct from b.debits or j.c is distinct from b.credits",
     )
     .fetch_one(&mut conn)
@@ -378,9 +543,13 @@ async fn a_balance_and_a_page_read_days_and_not_lines() {
     )
     .await
     .unwrap();
-    run(&mut conn, "vacuum analyze ledger.line, ledger.account_day").await.unwrap();
+    run(&mut conn, "vacuum analyze ledger.line, ledger.account_day")
+        .await
+        .unwrap();
     let read = async |conn: &mut PgConnection| -> i64 {
-        run(conn, "select pg_stat_force_next_flush()").await.unwrap();
+        run(conn, "select pg_stat_force_next_flush()")
+            .await
+            .unwrap();
         sqlx::query_scalar(
             "select coalesce(idx_tup_read, 0) + coalesce(idx_tup_fetch, 0)
              from pg_stat_all_indexes where indexrelname = 'line_pk'",
@@ -390,11 +559,20 @@ async fn a_balance_and_a_page_read_days_and_not_lines() {
         .unwrap()
     };
     let before = read(&mut conn).await;
-    assert_eq!(sums(&mut conn, &chart.cash, AsOf::default()).await, (100_000, 0));
+    assert_eq!(
+        sums(&mut conn, &chart.cash, AsOf::default()).await,
+        (100_000, 0)
+    );
     let place = Some((day("2021-01-01"), 73_250));
-    let page = statement(&mut conn, id(&chart.cash), None, None, place, 50).await.unwrap();
+    let page = statement(&mut conn, id(&chart.cash), None, None, place, 50)
+        .await
+        .unwrap();
     // No entries stand behind these lines, so the page is empty; its lines were read all the same.
     assert_eq!(page, []);
     let after = read(&mut conn).await;
-    assert!(after - before < 1_000, "{} index entries were read", after - before);
+    assert!(
+        after - before < 1_000,
+        "{} index entries were read",
+        after - before
+    );
 }

@@ -11,7 +11,11 @@ use crate::support::{
 };
 
 /// Each task with a connection of its own, opened before any of them starts.
-async fn together<T, F>(db: &TestDatabase, tasks: usize, task: impl Fn(usize, PgConnection) -> F) -> Vec<T>
+async fn together<T, F>(
+    db: &TestDatabase,
+    tasks: usize,
+    task: impl Fn(usize, PgConnection) -> F,
+) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
@@ -40,10 +44,19 @@ async fn sixty_four_posters_of_one_key_make_one_entry() {
         async move { post_one(&mut conn, &entry).await }
     })
     .await;
-    let fresh = answers.iter().filter(|answer| matches!(answer, Posted::New(_))).count();
-    let replayed = answers.iter().filter(|answer| matches!(answer, Posted::Replayed(_))).count();
+    let fresh = answers
+        .iter()
+        .filter(|answer| matches!(answer, Posted::New(_)))
+        .count();
+    let replayed = answers
+        .iter()
+        .filter(|answer| matches!(answer, Posted::Replayed(_)))
+        .count();
     assert_eq!((fresh, replayed), (1, 63));
-    let receipts: Vec<_> = answers.into_iter().map(|answer| answer.receipt().unwrap()).collect();
+    let receipts: Vec<_> = answers
+        .into_iter()
+        .map(|answer| answer.receipt().unwrap())
+        .collect();
     assert!(receipts.iter().all(|receipt| *receipt == receipts[0]));
     assert_eq!(numbers(&mut conn, chart.book).await, [1]);
     assert_sound(&mut db.connection().await).await;
@@ -74,7 +87,10 @@ async fn many_posters_on_one_book_leave_no_gap() {
     .await
     .concat();
     given.sort_unstable();
-    assert_eq!(given, (1..=i64::try_from(given.len()).unwrap()).collect::<Vec<_>>());
+    assert_eq!(
+        given,
+        (1..=i64::try_from(given.len()).unwrap()).collect::<Vec<_>>()
+    );
     assert_eq!(numbers(&mut conn, chart.book).await, given);
     assert_sound(&mut db.connection().await).await;
 }
@@ -92,7 +108,11 @@ async fn batches_over_several_books_never_deadlock() {
             // Each batch passes the books in another order, forwards and backwards.
             let batch: Vec<JournalEntry> = (0..12)
                 .map(|n| {
-                    let book = if i % 2 == 0 { n * 5 + round } else { 600 + i - n - round };
+                    let book = if i % 2 == 0 {
+                        n * 5 + round
+                    } else {
+                        600 + i - n - round
+                    };
                     let id = format!("{i}.{round}.{n}");
                     charts[book % 6].sale(id, day("2026-01-05"), 1)
                 })
@@ -119,7 +139,9 @@ async fn those_who_open_accounts_and_then_post_never_deadlock() {
             let charts = ["a", "b"].map(Chart::of);
             let mut tx = conn.begin().await.unwrap();
             let own: Account = charts[1 - i].payable.clone().of("publisher", i);
-            account::open(&mut tx, at(0), &by(), std::slice::from_ref(&own)).await.unwrap();
+            account::open(&mut tx, at(0), &by(), std::slice::from_ref(&own))
+                .await
+                .unwrap();
             opened.wait().await;
             let on = day("2026-01-05");
             let batch = [
@@ -133,7 +155,10 @@ async fn those_who_open_accounts_and_then_post_never_deadlock() {
         }
     })
     .await;
-    assert!(done.iter().all(|posted| matches!(posted, Ok(2))), "{done:?}");
+    assert!(
+        done.iter().all(|posted| matches!(posted, Ok(2))),
+        "{done:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -150,16 +175,23 @@ async fn those_who_open_the_same_books_and_accounts_wait_for_each_other() {
             }
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             opened.0 += book::open(&mut conn, at(0), &by(), &names).await.unwrap();
-            let accounts: Vec<Account> =
-                names.iter().flat_map(|name| Chart::of(name).accounts()).collect();
-            opened.1 += account::open(&mut conn, at(0), &by(), &accounts).await.unwrap();
+            let accounts: Vec<Account> = names
+                .iter()
+                .flat_map(|name| Chart::of(name).accounts())
+                .collect();
+            opened.1 += account::open(&mut conn, at(0), &by(), &accounts)
+                .await
+                .unwrap();
         }
         opened
     })
     .await;
     assert_eq!(opened.iter().map(|opened| opened.0).sum::<usize>(), 60);
     assert_eq!(opened.iter().map(|opened| opened.1).sum::<i32>(), 360);
-    assert_eq!(count(&mut conn, "select count(*) from ledger.account").await, 360);
+    assert_eq!(
+        count(&mut conn, "select count(*) from ledger.account").await,
+        360
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -175,7 +207,11 @@ async fn many_who_draw_on_one_account_never_overdraw_it() {
             let day = day("2026-01-05") + chrono::Days::new(u64::try_from(round % 3).unwrap());
             let batch = [0, 1].map(|n| chart.draw(format!("{i}.{round}.{n}"), day, minor));
             for posted in post(&mut conn, &batch).await {
-                drawn += if matches!(posted, Posted::New(_)) { minor } else { 0 };
+                drawn += if matches!(posted, Posted::New(_)) {
+                    minor
+                } else {
+                    0
+                };
             }
         }
         drawn
@@ -200,7 +236,10 @@ async fn an_entry_is_reversed_once_whoever_is_first() {
         async move { post_one(&mut conn, &reversal).await }
     })
     .await;
-    let fresh = answers.iter().filter(|answer| matches!(answer, Posted::New(_))).count();
+    let fresh = answers
+        .iter()
+        .filter(|answer| matches!(answer, Posted::New(_)))
+        .count();
     assert_eq!(fresh, 1, "{answers:?}");
     assert_eq!(numbers(&mut conn, chart.book).await, [1, 2]);
 }
@@ -211,16 +250,29 @@ async fn a_stale_snapshot_is_refused_rather_than_believed() {
     let (mut stale, mut other) = (db.service().await, db.service().await);
     let chart = open_one(&mut other, "acme").await;
     let _ = new(post_one(&mut other, &chart.fund("fund", day("2026-01-05"), 10)).await);
-    let mut tx = stale.begin_with("begin isolation level repeatable read").await.unwrap();
+    let mut tx = stale
+        .begin_with("begin isolation level repeatable read")
+        .await
+        .unwrap();
     assert_eq!(numbers(&mut tx, chart.book).await, [1]);
     let _ = new(post_one(&mut other, &chart.draw("first", day("2026-01-05"), 10)).await);
-    let draw = JournalEntry::draft(chart.book, &IdempotencyKey::of("x", 1), day("2026-01-05"), "")
-        .line(chart.available.debit(usd(10)).unwrap())
-        .line(chart.cash.credit(usd(10)).unwrap())
-        .balance()
-        .unwrap();
-    let error = journal::post(&mut tx, at(1), &by(), &[draw]).await.unwrap_err();
-    assert!(format!("{error:?}").contains("could not serialize access"), "{error:?}");
+    let draw = JournalEntry::draft(
+        chart.book,
+        &IdempotencyKey::of("x", 1),
+        day("2026-01-05"),
+        "",
+    )
+    .line(chart.available.debit(usd(10)).unwrap())
+    .line(chart.cash.credit(usd(10)).unwrap())
+    .balance()
+    .unwrap();
+    let error = journal::post(&mut tx, at(1), &by(), &[draw])
+        .await
+        .unwrap_err();
+    assert!(
+        format!("{error:?}").contains("could not serialize access"),
+        "{error:?}"
+    );
     drop(tx);
     assert_eq!(holds(&mut other, &chart.available).await, 0);
 }

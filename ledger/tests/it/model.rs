@@ -4,6 +4,12 @@
 //! that could be right. When the two differ, the seed is printed; run it alone with
 //! `MODEL_SEED=<seed> cargo test -p ledger --test it model`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 use std::collections::BTreeMap;
 
 use chrono::{Days, NaiveDate};
@@ -56,14 +62,18 @@ struct Oracle {
 
 impl Oracle {
     fn find(&self, book: BookId, id: EntryId) -> Option<&Written> {
-        self.journal.iter().find(|written| written.entry.book() == book && written.entry.id() == id)
+        self.journal
+            .iter()
+            .find(|written| written.entry.book() == book && written.entry.id() == id)
     }
 
     fn in_force(&self, entry: &JournalEntry) -> bool {
         let reversals = self.journal.iter().filter(|written| {
             written.entry.book() == entry.book() && written.entry.reverses() == Some(entry.id())
         });
-        reversals.into_iter().all(|reversal| !self.in_force(&reversal.entry))
+        reversals
+            .into_iter()
+            .all(|reversal| !self.in_force(&reversal.entry))
     }
 
     /// Debits and credits of an account, up to a day.
@@ -79,26 +89,26 @@ impl Oracle {
         sums
     }
 
-    fn post(&mut self, entry: &JournalEntry) -> Posted {
-        match self.refuse(entry) {
-            Some(answer) => answer,
-            None => {
-                let before = self.journal.iter().filter(|w| w.entry.book() == entry.book()).count();
-                let receipt = Receipt {
-                    id: entry.id(),
-                    book: entry.book(),
-                    number: i64::try_from(before).unwrap() + 1,
-                    recorded_at: at(self.now()),
-                };
-                self.journal.push(Written { entry: entry.clone(), receipt: receipt.clone() });
-                Posted::New(receipt)
-            }
+    fn post(&mut self, entry: &JournalEntry, now: i64) -> Posted {
+        if let Some(answer) = self.refuse(entry) {
+            return answer;
         }
-    }
-
-    /// Seconds; set by whoever posts.
-    fn now(&self) -> i64 {
-        NOW.with(std::cell::Cell::get)
+        let earlier = self
+            .journal
+            .iter()
+            .filter(|written| written.entry.book() == entry.book());
+        let receipt = Receipt {
+            id: entry.id(),
+            book: entry.book(),
+            number: i64::try_from(earlier.count()).unwrap() + 1,
+            recorded_at: at(now),
+        };
+        let (entry, kept) = (entry.clone(), receipt.clone());
+        self.journal.push(Written {
+            entry,
+            receipt: kept,
+        });
+        Posted::New(receipt)
     }
 
     fn refuse(&self, entry: &JournalEntry) -> Option<Posted> {
@@ -109,14 +119,28 @@ impl Oracle {
         if let Some(first) = self.find(book, entry.id()) {
             let receipt = first.receipt.clone();
             let same = first.entry == *entry;
-            return Some(if same { Posted::Replayed(receipt) } else { Posted::Conflict(receipt) });
+            return Some(if same {
+                Posted::Replayed(receipt)
+            } else {
+                Posted::Conflict(receipt)
+            });
         }
-        if let Some(last) = self.closed.last().filter(|last| entry.effective() <= last.last_day()) {
+        if let Some(last) = self
+            .closed
+            .last()
+            .filter(|last| entry.effective() <= last.last_day())
+        {
             let period = Period::containing(entry.effective());
-            return Some(Posted::Refused(Refusal::PeriodClosed { period, next_open: last.next() }));
+            return Some(Posted::Refused(Refusal::PeriodClosed {
+                period,
+                next_open: last.next(),
+            }));
         }
         let legs = entry.legs();
-        if legs.iter().any(|leg| !self.accounts.contains_key(&(book, leg.account))) {
+        if legs
+            .iter()
+            .any(|leg| !self.accounts.contains_key(&(book, leg.account)))
+        {
             return Some(Posted::Refused(Refusal::UnknownAccount(book)));
         }
         if let Some(id) = entry.reverses() {
@@ -134,7 +158,11 @@ impl Oracle {
         for leg in legs {
             let (account, floored) = &self.accounts[&(book, leg.account)];
             let (debits, credits) = self.sums((book, leg.account), NaiveDate::MAX);
-            let side = if account.kind().normal_balance() == Direction::Debit { 1 } else { -1 };
+            let side = if account.kind().normal_balance() == Direction::Debit {
+                1
+            } else {
+                -1
+            };
             let held = side * (debits - credits);
             if *floored && side * leg.minor < 0 && held + side * leg.minor < 0 {
                 let held = format!("{} holds {}", account.code(), crate::support::money(held));
@@ -161,10 +189,6 @@ impl Oracle {
     }
 }
 
-thread_local! {
-    static NOW: std::cell::Cell<i64> = const { std::cell::Cell::new(0) };
-}
-
 /// Both sides of the comparison, and the chance that drives them.
 struct Run {
     seed: u64,
@@ -186,22 +210,41 @@ impl Run {
 
     async fn open(&mut self) {
         let chart = Chart::of(NAMES[self.dice.roll(4)]);
-        let name = NAMES[..4].iter().find(|name| BookId::of_name(name) == chart.book).unwrap();
-        book::open(&mut self.conn, at(0), &by(), &[name]).await.unwrap();
+        let name = NAMES[..4]
+            .iter()
+            .find(|name| BookId::of_name(name) == chart.book)
+            .unwrap();
+        book::open(&mut self.conn, at(0), &by(), &[name])
+            .await
+            .unwrap();
         self.oracle.books.insert(chart.book, (*name).to_owned());
         let own = chart.payable.clone().of("publisher", self.dice.roll(6));
-        let mut opened: Vec<(Account, bool)> =
-            chart.accounts().into_iter().map(|a| { let f = a.code() == "2010"; (a, f) }).collect();
+        let mut opened: Vec<(Account, bool)> = chart
+            .accounts()
+            .into_iter()
+            .map(|a| {
+                let f = a.code() == "2010";
+                (a, f)
+            })
+            .collect();
         opened.push((own, false));
         let accounts: Vec<Account> = opened.iter().map(|(account, _)| account.clone()).collect();
-        account::open(&mut self.conn, at(0), &by(), &accounts).await.unwrap();
+        account::open(&mut self.conn, at(0), &by(), &accounts)
+            .await
+            .unwrap();
         for (account, floored) in opened {
-            self.oracle.accounts.insert((account.book(), account.id()), (account, floored));
+            self.oracle
+                .accounts
+                .insert((account.book(), account.id()), (account, floored));
         }
     }
 
     fn day(&mut self) -> NaiveDate {
-        let start = self.oracle.closed.last().map_or(day("2026-01-01"), |last| last.last_day());
+        let start = self
+            .oracle
+            .closed
+            .last()
+            .map_or(day("2026-01-01"), |last| last.last_day());
         // Mostly open days, some closed ones, some far ahead.
         start + Days::new(1) + Days::new(u64::try_from(self.dice.roll(60)).unwrap())
             - Days::new(u64::try_from(if self.dice.roll(12) == 0 { 40 } else { 0 }).unwrap())
@@ -213,7 +256,9 @@ impl Run {
         let journal = &self.oracle.journal;
         if !journal.is_empty() && self.dice.roll(4) == 0 {
             let newest = journal.len().min(60);
-            let old = journal[journal.len() - 1 - self.dice.roll(newest)].entry.clone();
+            let old = journal[journal.len() - 1 - self.dice.roll(newest)]
+                .entry
+                .clone();
             return match self.dice.roll(5) {
                 0 => old,
                 1 => chart_entry_like(&old, on),
@@ -223,7 +268,15 @@ impl Run {
         }
         let own = chart.payable.clone().of("publisher", self.dice.roll(6));
         let minor = i64::try_from(1 + self.dice.roll(90)).unwrap();
-        let Chart { cash, payable, available, fees, expected, promised, .. } = &chart;
+        let Chart {
+            cash,
+            payable,
+            available,
+            fees,
+            expected,
+            promised,
+            ..
+        } = &chart;
         let pairs = [
             (cash, payable),
             (payable, available),
@@ -233,7 +286,11 @@ impl Run {
             (&own, fees),
             (expected, promised),
         ];
-        let id = if self.dice.roll(30) == 0 { self.dice.roll(50) } else { 1_000 + self.dice.roll(1 << 40) };
+        let id = if self.dice.roll(30) == 0 {
+            self.dice.roll(50)
+        } else {
+            1_000 + self.dice.roll(1 << 40)
+        };
         chart.entry(id, on, *self.dice.pick(&pairs), minor)
     }
 
@@ -250,25 +307,43 @@ impl Run {
                 () if twin => self.dice.pick(&batch).clone(),
                 () if !batch.is_empty() && self.dice.roll(12) == 0 => {
                     let on = self.day();
-                    self.dice.pick(&batch).reversal(&key(format!("r{}", self.dice.0)), on, "at once")
+                    self.dice.pick(&batch).reversal(
+                        &key(format!("r{}", self.dice.0)),
+                        on,
+                        "at once",
+                    )
                 }
                 () => self.entry(),
             };
             batch.push(entry);
         }
         let now = i64::try_from(self.operations).unwrap();
-        NOW.with(|cell| cell.set(now));
-        let told = journal::post(&mut self.conn, at(now), &by(), &batch).await.unwrap();
+        let told = journal::post(&mut self.conn, at(now), &by(), &batch)
+            .await
+            .unwrap();
         for (i, (entry, told)) in batch.iter().zip(&told).enumerate() {
-            let expected = self.oracle.post(entry);
-            assert_eq!(*told, expected, "seed {}: entry {i} of {}: {entry:?}", self.seed, batch.len());
+            let expected = self.oracle.post(entry, now);
+            assert_eq!(
+                *told,
+                expected,
+                "seed {}: entry {i} of {}: {entry:?}",
+                self.seed,
+                batch.len()
+            );
         }
         self.operations += batch.len();
-        self.posted += told.iter().filter(|told| matches!(told, Posted::New(_))).count();
+        self.posted += told
+            .iter()
+            .filter(|told| matches!(told, Posted::New(_)))
+            .count();
     }
 
     async fn close(&mut self) {
-        let next = self.oracle.closed.last().map_or("2026-01".parse().unwrap(), |last| last.next());
+        let next = self
+            .oracle
+            .closed
+            .last()
+            .map_or("2026-01".parse().unwrap(), |last| last.next());
         let asked = match self.dice.roll(6) {
             0 => next.next(),
             1 => Period::containing(next.first_day() - Days::new(1)),
@@ -296,7 +371,12 @@ impl Run {
         };
         let told = period::reopen(&mut self.conn, at(0), &by(), asked, "model").await;
         let expected = latest == Some(asked);
-        assert_eq!(told.is_ok(), expected, "seed {}: {asked}: {told:?}", self.seed);
+        assert_eq!(
+            told.is_ok(),
+            expected,
+            "seed {}: {asked}: {told:?}",
+            self.seed
+        );
         if expected {
             self.oracle.closed.pop();
         }
@@ -306,18 +386,29 @@ impl Run {
     async fn compare(&mut self) {
         let to = self.day();
         for (as_of, to) in [(AsOf::default(), NaiveDate::MAX), (AsOf::day(to), to)] {
-            let told = accounts(&mut self.conn, &Filter::default(), as_of).await.unwrap();
+            let told = accounts(&mut self.conn, &Filter::default(), as_of)
+                .await
+                .unwrap();
             assert_eq!(told.len(), self.oracle.accounts.len(), "seed {}", self.seed);
             let mut rows: BTreeMap<(String, String), (AccountKind, i64, i64)> = BTreeMap::new();
             for told in told {
                 let sums = (told.sums.debits.minor(), told.sums.credits.minor());
-                assert_eq!(sums, self.oracle.sums(told.id, to), "seed {}: {told:?} {to}", self.seed);
+                assert_eq!(
+                    sums,
+                    self.oracle.sums(told.id, to),
+                    "seed {}: {told:?} {to}",
+                    self.seed
+                );
                 if !told.memo && sums != (0, 0) {
-                    let row = rows.entry((told.book, told.code)).or_insert((told.kind, 0, 0));
+                    let row = rows
+                        .entry((told.book, told.code))
+                        .or_insert((told.kind, 0, 0));
                     *row = (told.kind, row.1 + sums.0, row.2 + sums.1);
                 }
             }
-            let told = trial_balance(&mut self.conn, None, Grouping::PerBook, as_of).await.unwrap();
+            let told = trial_balance(&mut self.conn, None, Grouping::PerBook, as_of)
+                .await
+                .unwrap();
             let told: BTreeMap<(String, String), (AccountKind, i64, i64)> = told
                 .into_iter()
                 .map(|row| {
@@ -333,17 +424,31 @@ impl Run {
 
 /// The same fact as an entry there is, said of another day.
 fn chart_entry_like(old: &JournalEntry, on: NaiveDate) -> JournalEntry {
-    let chart = [0, 1, 2, 3].map(|i| Chart::of(NAMES[i])).into_iter().find(|c| c.book == old.book());
+    let chart = [0, 1, 2, 3]
+        .map(|i| Chart::of(NAMES[i]))
+        .into_iter()
+        .find(|c| c.book == old.book());
     let chart = chart.expect("an open book");
     let id = old.description().strip_prefix("entry ").unwrap_or("other");
-    chart.entry(id, on, (&chart.cash, &chart.payable), old.legs()[0].minor.abs())
+    chart.entry(
+        id,
+        on,
+        (&chart.cash, &chart.payable),
+        old.legs()[0].minor.abs(),
+    )
 }
 
 async fn run(seed: u64) -> (usize, usize) {
     let db = database().await;
     let conn = db.service().await;
-    let mut run =
-        Run { seed, dice: Dice(seed), oracle: Oracle::default(), conn, operations: 0, posted: 0 };
+    let mut run = Run {
+        seed,
+        dice: Dice(seed),
+        oracle: Oracle::default(),
+        conn,
+        operations: 0,
+        posted: 0,
+    };
     let mut compared = 0;
     while run.operations < OPERATIONS {
         run.operations += 1;
@@ -365,12 +470,17 @@ async fn run(seed: u64) -> (usize, usize) {
 
 #[tokio::test]
 async fn the_model_and_postgres_agree_on_ten_thousand_operations() {
-    let asked = std::env::var("MODEL_SEED").ok().map(|seed| vec![seed.parse().expect("a number")]);
+    let asked = std::env::var("MODEL_SEED")
+        .ok()
+        .map(|seed| vec![seed.parse().expect("a number")]);
     let all = asked.is_none();
     let (mut operations, mut posted) = (0, 0);
     for seed in asked.unwrap_or(SEEDS.to_vec()) {
         let done = run(seed).await;
         (operations, posted) = (operations + done.0, posted + done.1);
     }
-    assert!(!all || (operations >= 10_000 && posted > 4_000), "{operations} operations, {posted} posted");
+    assert!(
+        !all || (operations >= 10_000 && posted > 4_000),
+        "{operations} operations, {posted} posted"
+    );
 }

@@ -1,4 +1,7 @@
-//! What the tests of the ledger share: a small chart of accounts, days, amounts, short ways to post.
+//! What the tests of the ledger share: a small chart of accounts, days, amounts, short ways to
+//! post.
+
+#![expect(clippy::panic, reason = "a test that cannot go on has failed")]
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use ledger::verify::verify;
@@ -63,8 +66,15 @@ impl Chart {
     }
 
     pub(crate) fn accounts(&self) -> [Account; 6] {
-        [&self.cash, &self.payable, &self.available, &self.fees, &self.expected, &self.promised]
-            .map(Clone::clone)
+        [
+            &self.cash,
+            &self.payable,
+            &self.available,
+            &self.fees,
+            &self.expected,
+            &self.promised,
+        ]
+        .map(Clone::clone)
     }
 
     /// An entry of two lines.
@@ -116,10 +126,14 @@ impl Chart {
 
 /// Opens books with their charts.
 pub(crate) async fn open(conn: &mut PgConnection, names: &[&str]) -> Vec<Chart> {
-    book::open(conn, at(0), &by(), names).await.expect("books open");
+    book::open(conn, at(0), &by(), names)
+        .await
+        .expect("books open");
     let charts: Vec<Chart> = names.iter().map(|name| Chart::of(name)).collect();
     let accounts: Vec<Account> = charts.iter().flat_map(Chart::accounts).collect();
-    account::open(conn, at(0), &by(), &accounts).await.expect("accounts open");
+    account::open(conn, at(0), &by(), &accounts)
+        .await
+        .expect("accounts open");
     charts
 }
 
@@ -129,11 +143,16 @@ pub(crate) async fn open_one(conn: &mut PgConnection, name: &str) -> Chart {
 }
 
 pub(crate) async fn post(conn: &mut PgConnection, entries: &[JournalEntry]) -> Vec<Posted> {
-    journal::post(conn, at(1), &by(), entries).await.expect("postgres answers")
+    journal::post(conn, at(1), &by(), entries)
+        .await
+        .expect("postgres answers")
 }
 
 pub(crate) async fn post_one(conn: &mut PgConnection, entry: &JournalEntry) -> Posted {
-    post(conn, std::slice::from_ref(entry)).await.pop().expect("one answer")
+    post(conn, std::slice::from_ref(entry))
+        .await
+        .pop()
+        .expect("one answer")
 }
 
 /// The receipts of entries that are all new.
@@ -183,22 +202,34 @@ pub(crate) async fn held(conn: &mut PgConnection, account: &Account) -> i64 {
 
 /// The same on the account's normal side.
 pub(crate) async fn holds(conn: &mut PgConnection, account: &Account) -> i64 {
-    let side = if account.kind().normal_balance() == Direction::Debit { 1 } else { -1 };
+    let side = if account.kind().normal_balance() == Direction::Debit {
+        1
+    } else {
+        -1
+    };
     side * held(conn, account).await
 }
 
 pub(crate) async fn count(conn: &mut PgConnection, query: &'static str) -> i64 {
-    sqlx::query_scalar(query).fetch_one(conn).await.expect("a count")
+    sqlx::query_scalar(query)
+        .fetch_one(conn)
+        .await
+        .expect("a count")
 }
 
 /// Runs statements in their simple form; dynamic text comes from the tests alone.
 pub(crate) async fn run(conn: &mut PgConnection, sql: &str) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(conn).await.map(|_| ())
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+        .execute(conn)
+        .await
+        .map(|_| ())
 }
 
 /// Everything that is posted holds: numbers, hashes, lines, day sums, floors, closes.
 pub(crate) async fn assert_sound(conn: &mut PgConnection) {
-    run(conn, "begin isolation level repeatable read, read only").await.expect("begins");
+    run(conn, "begin isolation level repeatable read, read only")
+        .await
+        .expect("begins");
     let report = verify(conn, None, |_| ()).await.expect("verify reads");
     run(conn, "commit").await.expect("ends");
     assert_eq!(report.findings, [], "the ledger does not hold");
