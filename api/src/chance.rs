@@ -16,6 +16,7 @@ pub(crate) fn id() -> Uuid {
 }
 
 /// Random bytes from the operating system, for a signing key.
+#[expect(clippy::disallowed_methods, reason = "the one place where chance is drawn")]
 pub(crate) fn bytes() -> Result<[u8; 32], getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;

@@ -7,4 +7,5 @@ mod books;
 mod cluster;
 mod import;
 mod proofs;
+mod readme;
 mod support;

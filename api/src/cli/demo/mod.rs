@@ -39,7 +39,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     if global.json {
         output::json(&summary.as_json()?)?;
     } else {
-        summary.print(&global.data, started.elapsed());
+        summary.print(&global.data, started.elapsed())?;
     }
     Ok(if summary.is_proved() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -20,7 +20,7 @@ use sqlx::PgConnection;
 use super::replay::Replayed;
 use super::source::Source;
 use crate::cli::trace::{self, Story};
-use crate::cli::Global;
+use crate::cli::{Global, trial_balance};
 use crate::{chance, database, key, output};
 
 /// How many brands and publishers are shown.
@@ -186,7 +186,7 @@ impl Summary {
         }))
     }
 
-    pub(super) fn print(&self, data: &Path, took: Duration) {
+    pub(super) fn print(&self, data: &Path, took: Duration) -> anyhow::Result<()> {
         let Replayed { clicks, orders, refunds, parked, approved, seen_before, closed } =
             &self.replayed;
         println!("Replayed on their own dates, real orders of a UK online shop (UCI Online Retail):");
@@ -207,8 +207,8 @@ impl Summary {
             table.row([count.kind.clone(), book.to_owned(), count.entries.to_string()]);
         }
         table.print();
-        println!("\nTrial balance, all books");
-        for r in &self.trial_balance { println!("{} {:?} {} {}", r.code, r.kind, r.sums.debits, r.sums.credits); }
+        println!("\nTrial balance, all books, as of today");
+        trial_balance::show(&self.trial_balance)?;
         print_largest("Largest brands, by what they owe", &self.brands);
         print_largest("Largest publishers, by what they have earned", &self.publishers);
         if let Some((place, story)) = &self.traced {
@@ -216,6 +216,7 @@ impl Summary {
             trace::print(story);
         }
         self.print_proof(data, took);
+        Ok(())
     }
 
     fn print_proof(&self, data: &Path, took: Duration) {
