@@ -223,9 +223,10 @@ async fn a_batch_takes_the_same_number_of_statements_whatever_its_size() {
         count();
         seen.push(counts[1..].to_vec());
     }
-    assert_eq!(seen[0], seen[1]);
+    // The first round also opens the accounts.
+    assert_eq!(seen[1], seen[2]);
     assert!(
-        seen[0].iter().all(|count| (5..=16).contains(count)),
+        seen[1].iter().all(|count| (5..=16).contains(count)),
         "{seen:?}"
     );
 }
