@@ -265,7 +265,7 @@ create table settlement.parked_refund (
         (resolved_at is null) = (resolved_by is null) and (resolved_at is null) = (resolution is null))
 );
 comment on table settlement.parked_refund is 'reference: refunds that fit no order, kept until finance resolves them';
-comment on column settlement.parked_refund.id is 'follows from the book it was reported for, if any, and its reference';
+comment on column settlement.parked_refund.id is 'follows from all that the sender said, so that no refund pushes out another';
 create index parked_refund_of_order on settlement.parked_refund (order_ref) where resolved_at is null;
 
 create function settlement.refuse_change() returns trigger

@@ -1,7 +1,7 @@
 //! Pure: the chart of accounts, and which account each party has in a book.
 //!
-//! Numbers, names and kinds are those of the accounting specification, section 2. Every account lies
-//! in one book (the brand) and one currency; accounts that belong to a publisher carry it as a
+//! Numbers, names and kinds are those of the accounting specification, section 2. Every account
+//! lies in one book (the brand) and one currency; accounts that belong to a publisher carry it as a
 //! dimension. [`Code::AvailablePayable`] has a floor of zero: that is the gate, a publisher is paid
 //! only from what brands have paid.
 //!

@@ -39,7 +39,8 @@ pub enum NetworkError {
     Database(#[from] sqlx::Error),
 }
 
-/// Creates the network and its house book; does nothing if it is there under the same name and zone.
+/// Creates the network and its house book; does nothing if it is there under the same name and
+/// zone.
 ///
 /// # Errors
 /// [`NetworkError::Another`] when the database belongs to another network.

@@ -134,7 +134,8 @@ pub async fn create_publishers(
     Ok(created.rows_affected())
 }
 
-/// Creates programs that are not there yet, with version 1 of their terms; returns how many were new.
+/// Creates programs that are not there yet, with version 1 of their terms; returns how many were
+/// new.
 ///
 /// # Errors
 /// [`PartyError::UnknownBrand`] before anything is written.

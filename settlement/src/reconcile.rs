@@ -111,7 +111,8 @@ pub async fn differences(conn: &mut PgConnection) -> Result<Vec<Difference>, Rec
         select coalesce(e.book_id, f.book_id) as "book_id!", b.name as "book!",
                coalesce(e.code, f.code) as "code!", coalesce(e.currency, f.currency) as "currency!",
                coalesce(e.publisher_id, f.publisher_id) as publisher_id,
-               coalesce(e.amount, 0)::bigint as "expected!", coalesce(f.amount, 0)::bigint as "found!"
+               coalesce(e.amount, 0)::bigint as "expected!",
+               coalesce(f.amount, 0)::bigint as "found!"
         from expected e
         full join found f
             on f.book_id = e.book_id and f.currency = e.currency and f.code = e.code

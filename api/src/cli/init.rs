@@ -30,7 +30,11 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     if global.json {
         output::json(&serde_json::json!({ "name": network.name, "zone": network.zone.name() }))?;
     } else {
-        println!("network {:?}, days and months in {}", network.name, network.zone.name());
+        println!(
+            "network {:?}, days and months in {}",
+            network.name,
+            network.zone.name()
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

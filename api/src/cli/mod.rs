@@ -6,6 +6,7 @@
 //! [`Command`] and its arm in [`run`]. Exit codes: 0 done, 1 failed or refused, 2 bad arguments.
 
 mod balance;
+mod bench;
 mod checkpoint;
 mod close;
 mod db;
@@ -35,7 +36,12 @@ use crate::database::{self, Database, Place};
 
 /// A double-entry ledger and settlement engine for affiliate networks.
 #[derive(Debug, Parser)]
-#[command(name = "counterfoil", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    name = "counterfoil",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -47,7 +53,12 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// Where the private PostgreSQL cluster, exports and keys lie.
-    #[arg(long, global = true, env = "COUNTERFOIL_DATA", default_value = "counterfoil-data")]
+    #[arg(
+        long,
+        global = true,
+        env = "COUNTERFOIL_DATA",
+        default_value = "counterfoil-data"
+    )]
     pub(crate) data: PathBuf,
     /// A PostgreSQL 15 to 18 database to use instead of the private cluster.
     #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true)]
@@ -154,6 +165,9 @@ enum Command {
     /// Start, stop and look at the private PostgreSQL cluster.
     #[command(subcommand)]
     Db(db::Command),
+    /// Measure how fast this machine is, in a scratch database of its own.
+    #[command(subcommand)]
+    Bench(bench::Command),
 }
 
 /// Reads the command line; prints help or the mistake and exits with 0 or 2.
@@ -183,6 +197,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Export(args) => export::run(&global, args).await,
         Command::Migrate(args) => migrate::run(&global, args).await,
         Command::Db(command) => db::run(&global, command).await,
+        Command::Bench(command) => bench::run(&global, command).await,
     }
 }
 

@@ -83,8 +83,16 @@ pub(crate) async fn program(global: &Global, command: ProgramCommand) -> anyhow:
     let ProgramCommand::Add(args) = command;
     let terms = terms(&args)?;
     let name = args.name.unwrap_or_else(|| args.brand.clone());
-    let brand = NewParty { id: chance::id(), name: args.brand.clone() };
-    let program = NewProgram { id: chance::id(), brand: args.brand, name, terms };
+    let brand = NewParty {
+        id: chance::id(),
+        name: args.brand.clone(),
+    };
+    let program = NewProgram {
+        id: chance::id(),
+        brand: args.brand,
+        name,
+        terms,
+    };
     let (database, mut conn) = global.connect().await?;
     let (now, by) = (chance::now(), Global::actor("program-add"));
     let created = database::commit(&mut conn, async |conn| -> anyhow::Result<u64> {
@@ -104,17 +112,24 @@ pub(crate) async fn program(global: &Global, command: ProgramCommand) -> anyhow:
     if global.json {
         output::json(&serde_json::json!({ "program": program.id, "brand": program.brand }))?;
     } else {
-        println!("program '{}' of brand '{}' is {}", program.name, program.brand, program.id);
+        println!(
+            "program '{}' of brand '{}' is {}",
+            program.name, program.brand, program.id
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn terms(args: &ProgramArgs) -> anyhow::Result<Terms> {
     let rule = if args.commission.ends_with('%') {
-        CommissionRule::Percentage(Percentage { rate: args.commission.parse::<Rate>()? })
+        CommissionRule::Percentage(Percentage {
+            rate: args.commission.parse::<Rate>()?,
+        })
     } else {
         let money = Money::parse(&args.commission, args.currency)?;
-        CommissionRule::Flat(Flat { amount: Amount::new(money)? })
+        CommissionRule::Flat(Flat {
+            amount: Amount::new(money)?,
+        })
     };
     Ok(Terms {
         effective_from: args.effective_from.unwrap_or(DateTime::UNIX_EPOCH),
@@ -142,7 +157,10 @@ pub(crate) async fn publisher(
     let new = args
         .names
         .iter()
-        .map(|name| NewParty { id: chance::id(), name: name.clone() })
+        .map(|name| NewParty {
+            id: chance::id(),
+            name: name.clone(),
+        })
         .collect::<Vec<_>>();
     let (database, mut conn) = global.connect().await?;
     let (now, by) = (chance::now(), Global::actor("publisher-add"));
@@ -153,9 +171,13 @@ pub(crate) async fn publisher(
         let mut enrolments = Vec::new();
         for brand in &args.brand {
             let offered = programs.get(brand);
-            let offered = offered.ok_or_else(|| anyhow::anyhow!("brand '{brand}' has no program"))?;
+            let offered =
+                offered.ok_or_else(|| anyhow::anyhow!("brand '{brand}' has no program"))?;
             for (_, program, _) in offered {
-                let ids = args.names.iter().filter_map(|name| known.get(name).copied());
+                let ids = args
+                    .names
+                    .iter()
+                    .filter_map(|name| known.get(name).copied());
                 enrolments.extend(ids.map(|id: Uuid| (*program, id)));
             }
         }

@@ -28,8 +28,8 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     database.leave()?;
     if stories.is_empty() {
         anyhow::bail!(
-            "nothing here is called '{}'; give an entry such as 'France/12', or the reference or id \
-             of an order, refund, conversion or click",
+            "nothing here is called '{}'; give an entry such as 'France/12', or the reference or \
+             id of an order, refund, conversion or click",
             args.id
         );
     }
@@ -59,7 +59,12 @@ pub(super) async fn stories(conn: &mut PgConnection, id: &str) -> anyhow::Result
             let ids: Vec<_> = trail
                 .entries
                 .iter()
-                .flat_map(|r| r.entry.legs().iter().map(|leg| (r.entry.book(), leg.account)))
+                .flat_map(|r| {
+                    r.entry
+                        .legs()
+                        .iter()
+                        .map(|leg| (r.entry.book(), leg.account))
+                })
                 .collect();
             let accounts = account::describe(conn, &ids).await?;
             stories.push(Story { trail, accounts });
@@ -138,7 +143,10 @@ fn print_entry(
             Direction::Debit => (output::grouped(money), String::new()),
             Direction::Credit => (String::new(), output::grouped(money)),
         };
-        println!("    {code} {name:<32} {debit:>12} {credit:>12}  {}", money.currency().code());
+        println!(
+            "    {code} {name:<32} {debit:>12} {credit:>12}  {}",
+            money.currency().code()
+        );
     }
     println!("    hash {}", hex::encode(&recorded.hash));
 }

@@ -21,13 +21,25 @@ impl Network {
         let psql = ["db", "psql", "--dbname", "postgres", "--quiet", "--command"];
         let create = format!("create database {name}");
         answer(counterfoil(&books().data).args(psql).arg(create)).with(0);
-        let network = Network { name, folder: crate::support::folder() };
+        let network = Network {
+            name,
+            folder: crate::support::folder(),
+        };
         network.run(&["init", "Test Network"]).with(0);
         for (brand, model) in [("Acme", "two-sided"), ("Zoë & Söhne", "deducted")] {
-            let terms = ["--currency", "GBP", "--commission", "10%", "--fee-model", model];
+            let terms = [
+                "--currency",
+                "GBP",
+                "--commission",
+                "10%",
+                "--fee-model",
+                model,
+            ];
             let add = [["program", "add", brand].as_slice(), &terms].concat();
             network.run(&add).with(0);
-            network.run(&["publisher", "add", "ann", "bob", "--brand", brand]).with(0);
+            network
+                .run(&["publisher", "add", "ann", "bob", "--brand", brand])
+                .with(0);
         }
         network
     }
@@ -35,7 +47,10 @@ impl Network {
     fn command(&self) -> Command {
         let status = books().json(&["db", "status"]);
         let url = status["database_url"].as_str().unwrap();
-        let url = url.replace("localhost/counterfoil?", &format!("localhost/{}?", self.name));
+        let url = url.replace(
+            "localhost/counterfoil?",
+            &format!("localhost/{}?", self.name),
+        );
         let mut command = counterfoil(self.folder.path());
         command.env("DATABASE_URL", url);
         command
@@ -65,7 +80,8 @@ impl Network {
 const HEADER: &str = "order_ref,occurred_at,brand,publisher,amount,currency\n";
 
 fn counts(report: &Value) -> [i64; 5] {
-    ["accepted", "duplicate", "conflict", "unmatched", "refused"].map(|c| report[c].as_i64().unwrap())
+    let outcomes = ["accepted", "duplicate", "conflict", "unmatched", "refused"];
+    outcomes.map(|outcome| report[outcome].as_i64().unwrap())
 }
 
 #[test]
@@ -124,15 +140,30 @@ fn a_bad_row_stops_nothing_but_itself_and_is_listed_with_line_and_reason() {
     text.extend_from_slice(b"good-1,2026-01-05,Acme,ann,98.00,GBP\n");
     let orders = network.file("orders.csv", text);
     let report = network.folder.path().join("report.csv");
-    let arguments = ["--json", "import", "orders", &orders, "--report", report.to_str().unwrap()];
+    let arguments = [
+        "--json",
+        "import",
+        "orders",
+        &orders,
+        "--report",
+        report.to_str().unwrap(),
+    ];
     let answered = network.run(&arguments).with(1);
     let json: Value = serde_json::from_str(&answered.out).unwrap();
     assert_eq!(counts(&json), [2, 0, 1, 0, 14], "{json}");
     let listed: Vec<(i64, &str)> = list(&json["listed"])
         .iter()
-        .map(|row| (row["line"].as_i64().unwrap(), row["reason"].as_str().unwrap()))
+        .map(|row| {
+            (
+                row["line"].as_i64().unwrap(),
+                row["reason"].as_str().unwrap(),
+            )
+        })
         .collect();
-    let reason = |line| listed.iter().find(|(at, _)| *at == line).map(|(_, reason)| *reason).unwrap();
+    let reason = |line| {
+        let row = listed.iter().find(|(at, _)| *at == line);
+        row.map(|(_, reason)| *reason).unwrap()
+    };
     for (line, words) in [
         (3, "99.005"),
         (4, "not a positive amount"),
@@ -145,7 +176,11 @@ fn a_bad_row_stops_nothing_but_itself_and_is_listed_with_line_and_reason() {
         (16, "not UTF-8"),
         (18, "99.00 GBP was recorded before and stands"),
     ] {
-        assert!(reason(line).contains(words), "line {line}: {}", reason(line));
+        assert!(
+            reason(line).contains(words),
+            "line {line}: {}",
+            reason(line)
+        );
     }
     assert_eq!(fs::read_to_string(report).unwrap().lines().count(), 16);
     network.run(&["verify"]).with(0);
@@ -157,15 +192,29 @@ fn a_malformed_file_is_refused_before_anything_is_written() {
     let before = network.root();
     for (name, text, words) in [
         ("empty.csv", b"".as_slice(), "no column order_ref"),
-        ("columns.csv", b"order_ref,brand,amount\n1,Acme,1.00\n", "no column occurred_at"),
-        ("binary.csv", b"\xff\xfe\0o\0r\0d\0e\0r\n1,2,3\n", "is no UTF-8 text"),
-        ("semicolons.csv", b"order_ref;occurred_at;brand;amount\n1;2;3;4\n", "no column"),
+        (
+            "columns.csv",
+            b"order_ref,brand,amount\n1,Acme,1.00\n",
+            "no column occurred_at",
+        ),
+        (
+            "binary.csv",
+            b"\xff\xfe\0o\0r\0d\0e\0r\n1,2,3\n",
+            "is no UTF-8 text",
+        ),
+        (
+            "semicolons.csv",
+            b"order_ref;occurred_at;brand;amount\n1;2;3;4\n",
+            "no column",
+        ),
     ] {
         let file = network.file(name, text);
         let answered = network.run(&["import", "orders", &file]).with(1);
         assert!(answered.err.contains(words), "{answered:#?}");
     }
-    let answered = network.run(&["import", "orders", "/nowhere/orders.csv"]).with(1);
+    let answered = network
+        .run(&["import", "orders", "/nowhere/orders.csv"])
+        .with(1);
     assert!(answered.err.contains("cannot be read"), "{answered:#?}");
     assert_eq!(network.root(), before);
 }
@@ -204,7 +253,10 @@ fn a_killed_import_loses_nothing_acknowledged_and_its_rerun_completes() {
     };
     for _ in 0..3 {
         let mut command = network.command();
-        command.args(["import", "orders", &orders]).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(["import", "orders", &orders])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let before = expected(&network);
         let mut child = command.spawn().unwrap();
         // Killed once it has committed something more, wherever it is then.
@@ -224,13 +276,19 @@ fn a_killed_import_loses_nothing_acknowledged_and_its_rerun_completes() {
     let rest = network.json(&["import", "orders", &orders]);
     let [accepted, duplicate, ..] = counts(&rest);
     assert_eq!(accepted + duplicate, ORDERS, "{rest}");
-    assert!(duplicate > 0, "nothing was committed before the kill: {rest}");
+    assert!(
+        duplicate > 0,
+        "nothing was committed before the kill: {rest}"
+    );
     assert_eq!(expected(&network), ORDERS * 120);
     network.run(&["verify"]).with(0);
 }
 
 /// The sum of the balances in an answer, in minor units.
 fn balances_of(answered: &Value) -> i64 {
-    let rows = answered.get("rows").or_else(|| answered.get("accounts")).unwrap_or(answered);
+    let rows = answered
+        .get("rows")
+        .or_else(|| answered.get("accounts"))
+        .unwrap_or(answered);
     list(rows).iter().map(|row| minor(&row["balance"])).sum()
 }

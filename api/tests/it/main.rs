@@ -1,6 +1,10 @@
 //! The binary from outside: its arguments, its answers, its exit codes.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
 
 mod arguments;
 mod books;

@@ -144,16 +144,31 @@ fn a_checkpoint_that_was_edited_or_signed_by_another_is_refused() {
 
 #[test]
 fn balances_as_known_at_a_checkpoint_stay_what_they_were() {
-    let latest = books()
-        .run(&["checkpoint", "--show", "--out", "-"])
-        .with(0)
-        .out;
-    let latest: Value = serde_json::from_str(&latest).unwrap();
-    let id = latest["id"].as_str().unwrap();
-    let now = books().json(&["trial-balance"]);
-    let then = books().json(&["trial-balance", "--checkpoint", id]);
+    let on = |arguments: &[&str]| books().on("later", arguments);
+    let taken = on(&["--json", "checkpoint"]).json();
+    let id = taken["id"].as_str().unwrap();
+    let before = on(&["--json", "balance", "9100", "--book", "France"]).json();
+
+    let file = books().file("later.csv");
+    let order = "order_ref,occurred_at,brand,publisher,amount_gbp\n\
+                 later-1,2011-03-10T12:00:00Z,France,pub-000,1000.00\n";
+    fs::write(&file, order).unwrap();
+    on(&["import", "orders", file.to_str().unwrap()]).with(0);
+    let after = on(&["--json", "balance", "9100", "--book", "France"]).json();
+    assert_ne!(after["totals"], before["totals"]);
+
+    let known = [
+        "--json",
+        "balance",
+        "9100",
+        "--book",
+        "France",
+        "--checkpoint",
+        id,
+    ];
+    let then = on(&known).json();
     assert_eq!(then["checkpoint"], id);
-    assert_eq!(then["rows"], now["rows"]);
+    assert_eq!(then["totals"], before["totals"]);
 }
 
 #[test]

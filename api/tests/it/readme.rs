@@ -8,8 +8,15 @@ use crate::support::books;
 fn the_readme_shows_what_the_demo_prints() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
     let readme = std::fs::read_to_string(path).unwrap();
-    let block = readme.split("```text\n").nth(1).and_then(|rest| rest.split("```").next());
-    let shown: Vec<&str> = block.unwrap().lines().filter(|line| !line.is_empty()).collect();
+    let block = readme
+        .split("```text\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let shown: Vec<&str> = block
+        .unwrap()
+        .lines()
+        .filter(|line| !line.is_empty())
+        .collect();
     assert!(shown.len() > 10, "{shown:?}");
     let mut printed = books().demo.out.lines();
     for line in shown {

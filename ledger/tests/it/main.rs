@@ -1,14 +1,14 @@
 //! x
 
-mod export;
+mod access;
+mod balance;
 mod broken_stores;
 mod checkpoint;
-mod verify;
-mod access;
 mod concurrency;
+mod export;
+mod kill;
+mod model;
 mod period;
 mod post;
 mod support;
-mod balance;
-mod kill;
-mod model;
+mod verify;

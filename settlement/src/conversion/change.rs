@@ -45,8 +45,8 @@ pub enum Changed {
 
 /// Decides about conversions and posts what follows; answers each in order.
 ///
-/// A fixed number of statements, whatever the count. Entries count on the day of `now`, or on the first open
-/// day if that month is closed already.
+/// A fixed number of statements, whatever the count. Entries count on the day of `now`, or on the
+/// first open day if that month is closed already.
 ///
 /// # Errors
 /// Only for the whole batch; nothing of it may then be committed.

@@ -2,11 +2,12 @@
 //!
 //! [`record`] attributes, prices and posts orders; [`refund`] takes refunds into account;
 //! [`change`] holds the decisions: approve, reject, hold, release, reverse, reinstate. Each takes a
-//! slice, does its work in a fixed number of statements whatever the count, and answers item by item.
+//! slice, does its work in a fixed number of statements whatever the count, and answers item by
+//! item.
 //!
 //! A conversion keeps the terms version and the rate it was priced with, so nothing decided later
-//! reaches back. Its row holds what is in force now; `change` and `commission` rows hold how it came
-//! to be, each with its journal entries.
+//! reaches back. Its row holds what is in force now; `change` and `commission` rows hold how it
+//! came to be, each with its journal entries.
 //!
 //! What it never does: begin or commit, read a clock, or post anything that is not in the
 //! [posting manual](crate::posting).

@@ -1,4 +1,4 @@
-//! Pure: a conversion is approved (accounting row 2, scenarios 1, 3, 19, 21, 22).
+//! Pure: a conversion is approved.
 //!
 //! Recognised at approval: what was expected leaves the memorandum accounts, and receivable,
 //! payable and fees enter the books: two entries. Recognised at conversion: pending payable and

@@ -1,4 +1,4 @@
-//! Pure: a publisher's share is put on hold (accounting row 4, scenario 3).
+//! Pure: a publisher's share is put on hold.
 //!
 //! Before approval the share moves from expected to expected on hold (or from pending payable to
 //! payable on hold); after approval from unfunded payable to payable on hold. No payout touches

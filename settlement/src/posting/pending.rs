@@ -1,4 +1,4 @@
-//! Pure: a conversion is recorded and waits for review (accounting row 1).
+//! Pure: a conversion is recorded and waits for review.
 //!
 //! Recognised at approval: only the memorandum accounts move, nothing is earned yet.
 //! Recognised at conversion: receivable against pending payable and constrained fee (scenario 22).

@@ -1,4 +1,4 @@
-//! Pure: part of an order, or the rest of it, is refunded (accounting row 18, scenario 8).
+//! Pure: part of an order, or the rest of it, is refunded.
 //!
 //! Every amount is derived again from what is left of the order, at the frozen rate; the entry is
 //! the difference to what is recognised. So a late or repeated refund is a no-op, and refunds that

@@ -1,8 +1,9 @@
-//! Pure: a reversed conversion is reinstated at its frozen amounts (accounting row 29, scenario 23).
+//! Pure: a reversed conversion is reinstated at its frozen amounts.
 //!
 //! It is the reversal of the reversal, linked to it, so the approval is in force again and can be
-//! reversed another time. A share that was on hold when it was reversed comes back open, and a refund
-//! in between leaves less to come back: then the two are no mirrors, and a plain entry is posted.
+//! reversed another time. A share that was on hold when it was reversed comes back open, and a
+//! refund in between leaves less to come back: then the two are no mirrors, and a plain entry is
+//! posted.
 
 use super::reversed::{Approval, reversal_entry};
 use super::{Posting, PostingError, Share, Subject, earned_lines, posting};
@@ -17,8 +18,8 @@ pub struct Reversal {
     pub approval: Option<Approval>,
 }
 
-/// The entry of a reinstatement: what the reversal took back is owed again. `reversal` is given only
-/// if it took back just that.
+/// The entry of a reinstatement: what the reversal took back is owed again. `reversal` is given
+/// only if it took back just that.
 pub fn reinstated(
     subject: &Subject,
     amounts: &Components,

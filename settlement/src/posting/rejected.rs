@@ -1,4 +1,4 @@
-//! Pure: a conversion is rejected before it was approved (accounting row 3, scenario 2).
+//! Pure: a conversion is rejected before it was approved.
 //!
 //! What was expected, or recognised but not yet earned, is taken back; nothing was earned.
 

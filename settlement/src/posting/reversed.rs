@@ -1,4 +1,4 @@
-//! Pure: an approved conversion is reversed before it is invoiced (accounting row 5, scenario 4).
+//! Pure: an approved conversion is reversed before it is invoiced.
 //!
 //! Where the approval still stands as it was posted, the reversal is its exact mirror, dated today
 //! and linked to it. Where refunds or a hold came between, what is left is taken back.

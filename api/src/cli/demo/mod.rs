@@ -1,8 +1,8 @@
 //! `counterfoil demo`: real orders and refunds, replayed on their own dates into balanced books.
 //!
 //! It goes through the same functions as everything else, with time passed in; ids follow from the
-//! file, so every machine comes to the same books, entry for entry and hash for hash, and running it
-//! again changes nothing. The embedded quarter year is real (see `api/demo/README.md`).
+//! file, so every machine comes to the same books, entry for entry and hash for hash, and running
+//! it again changes nothing. The embedded quarter year is real (see `api/demo/README.md`).
 
 mod network;
 mod replay;
@@ -37,9 +37,13 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     drop(conn);
     database.leave()?;
     if global.json {
-        output::json(&summary.as_json()?)?;
+        output::json(&summary.as_json())?;
     } else {
         summary.print(&global.data, started.elapsed())?;
     }
-    Ok(if summary.is_proved() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if summary.is_proved() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

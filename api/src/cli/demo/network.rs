@@ -34,7 +34,10 @@ pub(super) struct Parties {
 
 /// Creates the network and everybody in it; does nothing where they are there already.
 pub(super) async fn create(conn: &mut PgConnection, source: &Source) -> anyhow::Result<Parties> {
-    let first = source.orders.first().map_or(DateTime::UNIX_EPOCH, |row| row.occurred_at);
+    let first = source
+        .orders
+        .first()
+        .map_or(DateTime::UNIX_EPOCH, |row| row.occurred_at);
     let now = first - TimeDelta::days(31);
     let by = Actor::new("cli:demo");
     let mut enrolled: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -76,7 +79,10 @@ pub(super) async fn create(conn: &mut PgConnection, source: &Source) -> anyhow::
 }
 
 fn named(kind: &str, name: &str) -> NewParty {
-    NewParty { id: id(kind, name), name: name.to_owned() }
+    NewParty {
+        id: id(kind, name),
+        name: name.to_owned(),
+    }
 }
 
 /// A brand's program. Each of the larger brands shows another way to run one.
@@ -87,7 +93,9 @@ fn program(
 ) -> Result<NewProgram, CommissionError> {
     let percent = |percent: i64| Rate::percent(percent.into());
     let share = |of: i64| -> Result<CommissionRule, MoneyError> {
-        Ok(CommissionRule::Percentage(Percentage { rate: percent(of)? }))
+        Ok(CommissionRule::Percentage(Percentage {
+            rate: percent(of)?,
+        }))
     };
     let fee = percent(20)?;
     let mut terms = Terms {
@@ -107,7 +115,9 @@ fn program(
         "France" => terms.fee_model = FeeModel::OnTop { rate: fee },
         "EIRE" => {
             let five = Money::rounded(5.into(), currency, Rounding::HalfUp)?;
-            terms.rule = CommissionRule::Flat(Flat { amount: Amount::new(five)? });
+            terms.rule = CommissionRule::Flat(Flat {
+                amount: Amount::new(five)?,
+            });
         }
         "Spain" => terms.presentation = Presentation::Principal,
         "Belgium" => terms.recognition_point = RecognitionPoint::Conversion,
@@ -133,6 +143,10 @@ fn tiered(currency: Currency) -> Result<CommissionRule, CommissionError> {
             pays: FrozenRate::Percentage(Percentage { rate }),
         })
     };
-    let tiers = vec![tier("start", 0, 8)?, tier("silver", 2_000, 10)?, tier("gold", 10_000, 12)?];
+    let tiers = vec![
+        tier("start", 0, 8)?,
+        tier("silver", 2_000, 10)?,
+        tier("gold", 10_000, 12)?,
+    ];
     Ok(CommissionRule::Tiered(Tiered::new(tiers)?))
 }

@@ -1,4 +1,5 @@
-//! Day by day: clicks, orders, refunds, approvals; on the fifth of a month the one before is closed.
+//! Day by day: clicks, orders, refunds, approvals; on the fifth of a month the one before is
+//! closed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -43,10 +44,16 @@ pub(super) async fn replay(
 ) -> anyhow::Result<Replayed> {
     let mut days: BTreeMap<NaiveDate, (Vec<&orders::Row>, Vec<&refunds::Row>)> = BTreeMap::new();
     for row in &source.orders {
-        days.entry(row.occurred_at.date_naive()).or_default().0.push(row);
+        days.entry(row.occurred_at.date_naive())
+            .or_default()
+            .0
+            .push(row);
     }
     for row in &source.refunds {
-        days.entry(row.occurred_at.date_naive()).or_default().1.push(row);
+        days.entry(row.occurred_at.date_naive())
+            .or_default()
+            .1
+            .push(row);
     }
     let (Some(first), Some(last)) = (days.keys().next().copied(), days.keys().last().copied())
     else {
@@ -57,8 +64,8 @@ pub(super) async fn replay(
     let mut replayed = Replayed::default();
     for day in first.iter_days().take_while(|day| *day <= end) {
         if let Some((orders, refunds)) = days.get(&day) {
-            let now = day.and_time(NaiveTime::MIN).and_utc() + TimeDelta::days(1)
-                - TimeDelta::seconds(1);
+            let now =
+                day.and_time(NaiveTime::MIN).and_utc() + TimeDelta::days(1) - TimeDelta::seconds(1);
             trade(conn, now, parties, orders, refunds, &mut replayed).await?;
         }
         let morning = day.and_time(NaiveTime::MIN).and_utc() + TimeDelta::hours(6);
@@ -81,8 +88,10 @@ async fn trade(
     replayed: &mut Replayed,
 ) -> anyhow::Result<()> {
     let by = Actor::new("cli:demo");
-    let clicks: Vec<Click> =
-        orders.iter().filter_map(|row| click_before(row, parties)).collect();
+    let clicks: Vec<Click> = orders
+        .iter()
+        .filter_map(|row| click_before(row, parties))
+        .collect();
     let rows: Vec<conversion::Order> = orders
         .iter()
         .map(|row| conversion::Order {
@@ -107,14 +116,13 @@ async fn trade(
             note: row.note.clone(),
         })
         .collect();
-    let (clicked, recorded, refunded) =
-        database::commit(conn, async |conn| -> anyhow::Result<_> {
-            let clicked = tracking::record(conn, now, &by, &clicks).await?;
-            let recorded = conversion::record(conn, now, &by, &rows).await?;
-            let refunded = conversion::refund(conn, now, &by, &returned).await?;
-            Ok((clicked, recorded, refunded))
-        })
-        .await?;
+    let (clicked, recorded, refunded) = database::commit(conn, async |conn| -> anyhow::Result<_> {
+        let clicked = tracking::record(conn, now, &by, &clicks).await?;
+        let recorded = conversion::record(conn, now, &by, &rows).await?;
+        let refunded = conversion::refund(conn, now, &by, &returned).await?;
+        Ok((clicked, recorded, refunded))
+    })
+    .await?;
     replayed.clicks += clicked;
     for answer in recorded {
         match answer {
@@ -133,7 +141,10 @@ async fn trade(
             Refunded::Parked(_) => replayed.parked += 1,
             Refunded::Duplicate(_) => replayed.seen_before += 1,
             Refunded::Conflict(conversion, stands) => {
-                anyhow::bail!("refund of conversion {} stands with {stands}", conversion.id)
+                anyhow::bail!(
+                    "refund of conversion {} stands with {stands}",
+                    conversion.id
+                )
             }
         }
     }
@@ -177,7 +188,9 @@ async fn approve(
         match answer {
             Changed::To(_) => replayed.approved += 1,
             Changed::Already(_) => {}
-            Changed::Impossible(state) => anyhow::bail!("a {state:?} conversion was to be approved"),
+            Changed::Impossible(state) => {
+                anyhow::bail!("a {state:?} conversion was to be approved")
+            }
             Changed::Unknown => anyhow::bail!("an unknown conversion was to be approved"),
         }
     }

@@ -16,11 +16,20 @@ pub(super) struct Source {
 
 /// The given files, or the embedded ones.
 pub(super) fn read(orders: Option<&Path>, refunds: Option<&Path>) -> anyhow::Result<Source> {
-    let mut source = Source { orders: Vec::new(), refunds: Vec::new() };
+    let mut source = Source {
+        orders: Vec::new(),
+        refunds: Vec::new(),
+    };
     match orders {
         None => {
-            source.add_orders(include_bytes!("../../../demo/orders.csv").as_slice(), "orders")?;
-            source.add_refunds(include_bytes!("../../../demo/refunds.csv").as_slice(), "refunds")?;
+            source.add_orders(
+                include_bytes!("../../../demo/orders.csv").as_slice(),
+                "orders",
+            )?;
+            source.add_refunds(
+                include_bytes!("../../../demo/refunds.csv").as_slice(),
+                "refunds",
+            )?;
             let unmatched = include_bytes!("../../../demo/unmatched_refunds.csv").as_slice();
             source.add_refunds(unmatched, "unmatched refunds")?;
         }
@@ -44,7 +53,8 @@ impl Source {
         let (header, records) = records(file, name)?;
         let columns = orders::Columns::find(&header).with_context(|| name.to_owned())?;
         let mut report = Report::new("orders");
-        self.orders.extend(columns.rows(&records, None, &mut report));
+        self.orders
+            .extend(columns.rows(&records, None, &mut report));
         report.all_well(name)
     }
 
@@ -52,7 +62,8 @@ impl Source {
         let (header, records) = records(file, name)?;
         let columns = refunds::Columns::find(&header).with_context(|| name.to_owned())?;
         let mut report = Report::new("refunds");
-        self.refunds.extend(columns.rows(&records, None, &mut report));
+        self.refunds
+            .extend(columns.rows(&records, None, &mut report));
         report.all_well(name)
     }
 }

@@ -65,7 +65,10 @@ pub(super) async fn draw(
             .map(|(name, id)| (id.to_string(), name))
             .collect();
         let publisher = |account: &AccountBalance| {
-            let id = account.dimensions.get("publisher").and_then(|id| id.as_str());
+            let id = account
+                .dimensions
+                .get("publisher")
+                .and_then(|id| id.as_str());
             id.and_then(|id| names.get(id)).cloned().unwrap_or_default()
         };
         Ok(Summary {
@@ -92,7 +95,10 @@ pub(super) async fn draw(
 }
 
 async fn accounts(conn: &mut PgConnection, code: Code) -> anyhow::Result<Vec<AccountBalance>> {
-    let filter = Filter { code: Some(code.number().to_owned()), ..Filter::default() };
+    let filter = Filter {
+        code: Some(code.number().to_owned()),
+        ..Filter::default()
+    };
     Ok(balance::accounts(conn, &filter, AsOf::default()).await?)
 }
 
@@ -109,8 +115,10 @@ fn largest(
             .or_insert(Money::zero(money.currency()));
         *sum = sum.checked_add(money)?;
     }
-    let mut sums: Vec<(String, Money)> =
-        sums.into_iter().map(|((name, _), money)| (name, money)).collect();
+    let mut sums: Vec<(String, Money)> = sums
+        .into_iter()
+        .map(|((name, _), money)| (name, money))
+        .collect();
     sums.sort_by(|a, b| b.1.amount().cmp(&a.1.amount()).then_with(|| a.0.cmp(&b.0)));
     sums.truncate(LARGEST);
     Ok(sums)
@@ -121,7 +129,12 @@ async fn a_refund(
     conn: &mut PgConnection,
     source: &Source,
 ) -> anyhow::Result<Option<(String, Story)>> {
-    for refund in source.refunds.iter().filter(|row| row.order_ref.is_some()).take(200) {
+    for refund in source
+        .refunds
+        .iter()
+        .filter(|row| row.order_ref.is_some())
+        .take(200)
+    {
         for story in trace::stories(conn, &refund.refund_ref).await? {
             let place = story
                 .trail
@@ -139,9 +152,13 @@ async fn a_refund(
 
 async fn exports(conn: &mut PgConnection, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut written = Vec::new();
-    for format in
-        [Format::Hledger, Format::LedgerCli, Format::Beancount, Format::Csv, Format::Jsonl]
-    {
+    for format in [
+        Format::Hledger,
+        Format::LedgerCli,
+        Format::Beancount,
+        Format::Csv,
+        Format::Jsonl,
+    ] {
         let path = folder.join(format.file_name());
         let file = fs::File::create(&path)
             .with_context(|| format!("{} cannot be written", path.display()))?;
@@ -160,14 +177,14 @@ impl Summary {
         self.report.holds()
     }
 
-    pub(super) fn as_json(&self) -> anyhow::Result<serde_json::Value> {
+    pub(super) fn as_json(&self) -> serde_json::Value {
         let closed: Vec<_> = self
             .replayed
             .closed
             .iter()
             .map(|(period, hash)| serde_json::json!({ "period": period, "trial_balance": hash }))
             .collect();
-        Ok(serde_json::json!({
+        serde_json::json!({
             "clicks": self.replayed.clicks,
             "orders": self.replayed.orders,
             "refunds": self.replayed.refunds,
@@ -183,13 +200,22 @@ impl Summary {
             "root": self.checkpoint.root,
             "proved": self.is_proved(),
             "exports": self.exports,
-        }))
+        })
     }
 
     pub(super) fn print(&self, data: &Path, took: Duration) -> anyhow::Result<()> {
-        let Replayed { clicks, orders, refunds, parked, approved, seen_before, closed } =
-            &self.replayed;
-        println!("Replayed on their own dates, real orders of a UK online shop (UCI Online Retail):");
+        let Replayed {
+            clicks,
+            orders,
+            refunds,
+            parked,
+            approved,
+            seen_before,
+            closed,
+        } = &self.replayed;
+        println!(
+            "Replayed on their own dates, real orders of a UK online shop (UCI Online Retail):"
+        );
         println!(
             "  {clicks} clicks, {orders} orders, {refunds} refunds ({parked} more fit no order and \
              are parked), {approved} approvals"
@@ -204,13 +230,20 @@ impl Summary {
         let mut table = output::Columns::new(&["kind", "book", ">entries"]);
         for count in &self.counts {
             let book = if count.memo { "memorandum" } else { "" };
-            table.row([count.kind.clone(), book.to_owned(), count.entries.to_string()]);
+            table.row([
+                count.kind.clone(),
+                book.to_owned(),
+                count.entries.to_string(),
+            ]);
         }
         table.print();
         println!("\nTrial balance, all books, as of today");
         trial_balance::show(&self.trial_balance)?;
         print_largest("Largest brands, by what they owe", &self.brands);
-        print_largest("Largest publishers, by what they have earned", &self.publishers);
+        print_largest(
+            "Largest publishers, by what they have earned",
+            &self.publishers,
+        );
         if let Some((place, story)) = &self.traced {
             println!("\nFrom the entry of a refund back to its click: counterfoil trace '{place}'");
             trace::print(story);
@@ -232,9 +265,16 @@ impl Summary {
         for path in &self.exports {
             println!("  {}", path.display());
         }
-        println!("\nDone in {:.1} s. The books lie in {}; try:", took.as_secs_f64(), data.display());
+        println!(
+            "\nDone in {:.1} s. The books lie in {}; try:",
+            took.as_secs_f64(),
+            data.display()
+        );
         println!("  counterfoil trial-balance --as-of 2011-01-31");
-        println!("  counterfoil verify --against {}", data.join("exports/checkpoint.json").display());
+        println!(
+            "  counterfoil verify --against {}",
+            data.join("exports/checkpoint.json").display()
+        );
     }
 }
 
@@ -242,7 +282,11 @@ fn print_largest(title: &str, sums: &[(String, Money)]) {
     println!("\n{title}");
     let mut table = output::Columns::new(&["name", ">amount", "currency"]);
     for (name, money) in sums {
-        table.row([name.clone(), output::grouped(*money), money.currency().code().to_owned()]);
+        table.row([
+            name.clone(),
+            output::grouped(*money),
+            money.currency().code().to_owned(),
+        ]);
     }
     table.print();
 }

@@ -13,20 +13,22 @@ pub(crate) struct MissingColumn {
 
 /// A CSV reader that leaves rows of a wrong width to the row's own answer.
 pub(crate) fn reader<R: std::io::Read>(source: R) -> csv::Reader<R> {
-    csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(source)
+    csv::ReaderBuilder::new()
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(source)
 }
 
 /// The position of the first of these names that the header has.
 pub(super) fn optional(header: &csv::StringRecord, names: &[&str]) -> Option<usize> {
     let strip = |name: &str| name.trim_start_matches('\u{feff}').to_ascii_lowercase();
-    names.iter().find_map(|name| header.iter().position(|heading| strip(heading) == *name))
+    names
+        .iter()
+        .find_map(|name| header.iter().position(|heading| strip(heading) == *name))
 }
 
 /// The same for a column that must be there.
-pub(super) fn required(
-    header: &csv::StringRecord,
-    names: &[&str],
-) -> Result<usize, MissingColumn> {
+pub(super) fn required(header: &csv::StringRecord, names: &[&str]) -> Result<usize, MissingColumn> {
     optional(header, names).ok_or_else(|| MissingColumn {
         wanted: names.join(" or "),
         header: header.iter().collect::<Vec<_>>().join(", "),
@@ -46,21 +48,30 @@ impl AmountColumn {
     pub(super) fn find(header: &csv::StringRecord) -> Result<AmountColumn, MissingColumn> {
         let currency_at = optional(header, &["currency", "order_currency"]);
         if let Some(at) = optional(header, &["amount", "order_value"]) {
-            return Ok(AmountColumn { at, currency_at, named: None });
+            return Ok(AmountColumn {
+                at,
+                currency_at,
+                named: None,
+            });
         }
         let in_heading = |suffix: &str| {
             header.iter().enumerate().find_map(|(at, heading)| {
                 let code = heading.strip_prefix("amount_")?.strip_suffix(suffix)?;
                 let named = code.to_ascii_uppercase().parse::<Currency>().ok()?;
-                Some(AmountColumn { at, currency_at, named: Some(named) })
+                Some(AmountColumn {
+                    at,
+                    currency_at,
+                    named: Some(named),
+                })
             })
         };
-        in_heading("_2dp").or_else(|| in_heading("")).or_else(|| in_heading("_exact")).ok_or_else(
-            || MissingColumn {
+        in_heading("_2dp")
+            .or_else(|| in_heading(""))
+            .or_else(|| in_heading("_exact"))
+            .ok_or_else(|| MissingColumn {
                 wanted: "amount (or amount_gbp)".to_owned(),
                 header: header.iter().collect::<Vec<_>>().join(", "),
-            },
-        )
+            })
     }
 
     /// The amount of a row: exact, positive, in a currency that row, heading or option names.
@@ -70,9 +81,15 @@ impl AmountColumn {
         given: Option<Currency>,
     ) -> Result<Amount, String> {
         let text = record.get(self.at).unwrap_or_default();
-        let in_row = self.currency_at.and_then(|at| record.get(at)).filter(|code| !code.is_empty());
+        let in_row = self
+            .currency_at
+            .and_then(|at| record.get(at))
+            .filter(|code| !code.is_empty());
         let currency = match in_row {
-            Some(code) => Some(code.parse::<Currency>().map_err(|error| error.to_string())?),
+            Some(code) => Some(
+                code.parse::<Currency>()
+                    .map_err(|error| error.to_string())?,
+            ),
             None => self.named.or(given),
         };
         let currency =
@@ -93,9 +110,9 @@ pub(super) fn moment(text: &str) -> Result<DateTime<Utc>, String> {
         }
     }
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
-    day.and_then(|day| day.and_hms_opt(0, 0, 0)).map(|moment| moment.and_utc()).ok_or_else(|| {
-        format!("'{text}' is not a time; write it as 2011-01-31T18:05:00Z")
-    })
+    day.and_then(|day| day.and_hms_opt(0, 0, 0))
+        .map(|moment| moment.and_utc())
+        .ok_or_else(|| format!("'{text}' is not a time; write it as 2011-01-31T18:05:00Z"))
 }
 
 /// A value that must be there.
@@ -112,13 +129,18 @@ pub(super) fn text<'a>(
 
 /// A value that may be missing.
 pub(super) fn maybe(record: &csv::StringRecord, at: Option<usize>) -> Option<String> {
-    at.and_then(|at| record.get(at)).filter(|value| !value.is_empty()).map(str::to_owned)
+    at.and_then(|at| record.get(at))
+        .filter(|value| !value.is_empty())
+        .map(str::to_owned)
 }
 
 /// Whether a row has as many fields as the header, all of them storable.
 pub(super) fn width(record: &csv::StringRecord, expected: usize) -> Result<(), String> {
     if record.len() != expected {
-        return Err(format!("it has {} fields, the header has {expected}", record.len()));
+        return Err(format!(
+            "it has {} fields, the header has {expected}",
+            record.len()
+        ));
     }
     // Postgres text holds any character but this one.
     match record.iter().position(|field| field.contains('\0')) {
@@ -155,11 +177,22 @@ mod tests {
     fn an_amount_is_never_rounded_guessed_or_negative() {
         let header = record(&["amount", "currency"]);
         let amount = AmountColumn::find(&header).unwrap();
-        for (value, currency) in
-            [("1.005", "GBP"), ("1.5", "JPY"), ("-1.00", "GBP"), ("0", "GBP"), ("1e3", "GBP"),
-             ("1,00", "GBP"), ("", "GBP"), ("1.00", "gbp"), ("1.00", "XAU"), ("1.00", "")]
-        {
-            assert!(amount.read(&record(&[value, currency]), None).is_err(), "{value} {currency}");
+        for (value, currency) in [
+            ("1.005", "GBP"),
+            ("1.5", "JPY"),
+            ("-1.00", "GBP"),
+            ("0", "GBP"),
+            ("1e3", "GBP"),
+            ("1,00", "GBP"),
+            ("", "GBP"),
+            ("1.00", "gbp"),
+            ("1.00", "XAU"),
+            ("1.00", ""),
+        ] {
+            assert!(
+                amount.read(&record(&[value, currency]), None).is_err(),
+                "{value} {currency}"
+            );
         }
     }
 

@@ -34,9 +34,10 @@ const BATCH: usize = 1000;
 /// Read orders or refunds from a CSV file.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// Orders: order_ref, occurred_at, brand, amount; optional publisher, customer, click, program.
+    /// Orders: `order_ref`, `occurred_at`, brand, amount; optional publisher, customer, click,
+    /// program.
     Orders(Args),
-    /// Refunds: refund_ref, occurred_at, amount; optional order_ref, brand.
+    /// Refunds: `refund_ref`, `occurred_at`, amount; optional `order_ref`, brand.
     Refunds(Args),
 }
 
@@ -67,14 +68,22 @@ pub(crate) async fn run(global: &Global, command: Command) -> anyhow::Result<Exi
     let bar = progress(bytes, !global.json);
     let mut reader = columns::reader(bar.wrap_read(file));
     // The header is judged before a database is opened: a malformed file changes nothing.
-    let header = reader.headers().with_context(|| format!("{shown} is no UTF-8 text"))?.clone();
+    let header = reader
+        .headers()
+        .with_context(|| format!("{shown} is no UTF-8 text"))?
+        .clone();
     let kind = match command {
         Command::Orders(_) => Kind::Orders(orders::Columns::find(&header)),
         Command::Refunds(_) => Kind::Refunds(refunds::Columns::find(&header)),
     };
     let kind = kind.checked(&shown)?;
     let (database, mut conn) = global.connect().await?;
-    let mut import = Import { report: Report::new(what), args, kind, rows: 0 };
+    let mut import = Import {
+        report: Report::new(what),
+        args,
+        kind,
+        rows: 0,
+    };
     if args.dry_run {
         let mut transaction = conn.begin().await?;
         import.stream(&mut reader, &mut transaction, true).await?;
@@ -144,7 +153,10 @@ impl Import<'_> {
                 }
             };
             if more {
-                batch.push((record.position().map_or(0, csv::Position::line), record.clone()));
+                batch.push((
+                    record.position().map_or(0, csv::Position::line),
+                    record.clone(),
+                ));
             }
             if batch.len() == BATCH || (!more && !batch.is_empty()) {
                 self.rows += u64::try_from(batch.len()).unwrap_or(0);

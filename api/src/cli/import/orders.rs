@@ -111,7 +111,10 @@ pub(crate) fn program_of(
     };
     match (&row.program, candidates.as_slice()) {
         (None, [(_, program, _)]) => Ok(*program),
-        (None, _) => Err(format!("brand '{}' has several programs; add a column program", row.brand)),
+        (None, _) => Err(format!(
+            "brand '{}' has several programs; add a column program",
+            row.brand
+        )),
         (Some(name), _) => candidates
             .iter()
             .find(|(candidate, ..)| candidate == name)

@@ -55,7 +55,15 @@ impl Columns {
             .map(|(at, heading)| (at, heading.to_owned()))
             .collect();
         let width = header.len();
-        Ok(Columns { width, refund_ref, occurred_at, order_ref, brand, amount, notes })
+        Ok(Columns {
+            width,
+            refund_ref,
+            occurred_at,
+            order_ref,
+            brand,
+            amount,
+            notes,
+        })
     }
 
     /// The rows of a batch that can be read; the others are refused in the report.
@@ -92,7 +100,9 @@ impl Columns {
             .collect();
         let refund_ref = columns::text(record, self.refund_ref, "refund_ref")?;
         if refund_ref.chars().count() > 200 || refund_ref.contains(char::is_control) {
-            return Err("refund_ref is longer than 200 characters or has control characters".into());
+            return Err(
+                "refund_ref is longer than 200 characters or has control characters".into(),
+            );
         }
         Ok(Row {
             line,
@@ -114,22 +124,25 @@ pub(crate) async fn record(
     rows: &[Row],
 ) -> anyhow::Result<Vec<(u64, String, Outcome)>> {
     let brands = party::brands_by_name(conn).await?;
-    let books: HashMap<&str, BookId> =
-        brands.iter().map(|(name, (_, book))| (name.as_str(), *book)).collect();
+    let books: HashMap<&str, BookId> = brands
+        .iter()
+        .map(|(name, (_, book))| (name.as_str(), *book))
+        .collect();
     let mut answers = Vec::with_capacity(rows.len());
     let mut refunds = Vec::with_capacity(rows.len());
     let mut recorded = Vec::with_capacity(rows.len());
     for row in rows {
-        let book = match &row.brand {
-            None => None,
-            Some(brand) => match books.get(brand.as_str()) {
-                Some(book) => Some(*book),
-                None => {
-                    let reason = format!("brand '{brand}' is unknown");
-                    answers.push((row.line, row.refund_ref.clone(), Outcome::Refused(reason)));
-                    continue;
-                }
-            },
+        let book = row
+            .brand
+            .as_deref()
+            .map(|brand| books.get(brand).copied().ok_or(brand));
+        let book = match book.transpose() {
+            Ok(book) => book,
+            Err(brand) => {
+                let reason = format!("brand '{brand}' is unknown");
+                answers.push((row.line, row.refund_ref.clone(), Outcome::Refused(reason)));
+                continue;
+            }
         };
         recorded.push(row);
         refunds.push(Refund {

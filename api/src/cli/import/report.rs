@@ -79,7 +79,8 @@ impl Report {
 
     fn list(&mut self, line: u64, reference: &str, outcome: &'static str, reason: &str) {
         if self.listed.len() < KEPT {
-            self.listed.push((line, reference.to_owned(), outcome, reason.to_owned()));
+            self.listed
+                .push((line, reference.to_owned(), outcome, reason.to_owned()));
         }
     }
 
@@ -93,7 +94,11 @@ impl Report {
 
     /// 0 when every row is recorded or parked, 1 when one was refused or in conflict.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        if self.refused + self.conflict == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if self.refused + self.conflict == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
     }
 
     /// Writes the listed rows as CSV.
@@ -125,11 +130,23 @@ impl Report {
             }));
         }
         let done = if dry { "would be" } else { "were" };
-        println!("{file}: {rows} {}; {} {done} accepted", self.what, self.accepted);
+        println!(
+            "{file}: {rows} {}; {} {done} accepted",
+            self.what, self.accepted
+        );
         for (count, label) in [
-            (self.duplicate, "duplicate: recorded before, nothing changed"),
-            (self.conflict, "in conflict with what was recorded before, which stands"),
-            (self.unmatched, "unmatched: parked, see `counterfoil refunds parked`"),
+            (
+                self.duplicate,
+                "duplicate: recorded before, nothing changed",
+            ),
+            (
+                self.conflict,
+                "in conflict with what was recorded before, which stands",
+            ),
+            (
+                self.unmatched,
+                "unmatched: parked, see `counterfoil refunds parked`",
+            ),
             (self.refused, "refused: not recorded"),
         ] {
             if count > 0 {
@@ -140,7 +157,10 @@ impl Report {
             println!("  line {line} {reference}: {outcome}, {reason}");
         }
         if self.listed.len() > SHOWN {
-            println!("  … {} more; write them all with --report FILE", self.listed.len() - SHOWN);
+            println!(
+                "  … {} more; write them all with --report FILE",
+                self.listed.len() - SHOWN
+            );
         }
         Ok(())
     }

@@ -26,8 +26,8 @@ const INTRODUCTION: &str = "\
 # Posting manual
 
 Which event moves which accounts. This page is written by the program that posts \
-(`settlement/src/posting/`, one file per event) and compared with it by a test; an event that is not \
-here cannot move money.
+(`settlement/src/posting/`, one file per event) and compared with it by a test; an event that is \
+not here cannot move money.
 
 Every entry lies in the book of one brand and in one currency, and its debits equal its credits. \
 Entries are never changed: what turns out otherwise is posted as a further entry, dated in an open \
@@ -42,8 +42,8 @@ and a program's terms say who bears it:
 
 const CHART: &str = "\
 \nAt every moment the brand owes exactly what the publisher earns plus the network fee. After a \
-refund each amount is computed again on what is left of the order, at the rate of the day the order \
-was recorded, and the difference is posted.
+refund each amount is computed again on what is left of the order, at the rate of the day the \
+order was recorded, and the difference is posted.
 
 ## Chart of accounts
 
