@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use ledger::Money;
 use ledger::balance::{self, AccountBalance, Filter};
 use settlement::chart::Code;
 use sqlx::PgConnection;
@@ -32,43 +33,64 @@ pub(crate) struct Args {
 pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode> {
     let (balances, publishers) = global.read(async |conn| read(conn, &args).await).await?;
     let mut rows = Vec::new();
-    for balance in &balances {
-        let money = balance.sums.balance(balance.kind)?;
+    for account in &balances {
+        let money = account.sums.balance(account.kind)?;
         if args.zero || !money.is_zero() {
-            rows.push((balance, publishers.name(&balance.dimensions), money));
+            let publisher = publishers.name(&account.dimensions);
+            rows.push(Row {
+                account,
+                publisher,
+                money,
+            });
         }
     }
-    rows.sort_by(|(a, whose, _), (b, theirs, _)| {
-        (&a.book, &a.code, whose).cmp(&(&b.book, &b.code, theirs))
-    });
+    rows.sort_by(|a, b| a.place().cmp(&b.place()));
     let mut totals = Totals::default();
     if args.code.is_some() {
-        rows.iter()
-            .try_for_each(|(_, _, money)| totals.add(*money))?;
+        rows.iter().try_for_each(|row| totals.add(row.money))?;
     }
     if global.json {
         let (as_of, checkpoint) = args.when.json();
-        let rows: Vec<_> = rows
-            .iter()
-            .map(|(balance, publisher, money)| {
-                serde_json::json!({
-                    "book": balance.book, "code": balance.code,
-                    "name": scope::name_of(&balance.code), "kind": balance.kind,
-                    "memo": balance.memo, "dimensions": balance.dimensions,
-                    "publisher": publisher, "debits": balance.sums.debits,
-                    "credits": balance.sums.credits, "balance": money,
-                })
-            })
-            .collect();
         output::json(&serde_json::json!({
-            "as_of": as_of, "checkpoint": checkpoint, "accounts": rows,
+            "as_of": as_of, "checkpoint": checkpoint,
+            "accounts": rows.iter().map(Row::as_json).collect::<Vec<_>>(),
             "totals": totals.all().collect::<Vec<_>>(),
         }))?;
-        return Ok(ExitCode::SUCCESS);
+    } else {
+        if let Some(words) = args.when.words() {
+            println!("{words}");
+        }
+        print(rows, &totals);
     }
-    if let Some(words) = args.when.words() {
-        println!("{words}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// An account with its balance on the normal side.
+struct Row<'a> {
+    account: &'a AccountBalance,
+    publisher: Option<String>,
+    money: Money,
+}
+
+impl Row<'_> {
+    /// By book, code and publisher's name.
+    fn place(&self) -> (&str, &str, Option<&str>) {
+        let AccountBalance { book, code, .. } = self.account;
+        (book, code, self.publisher.as_deref())
     }
+
+    fn as_json(&self) -> serde_json::Value {
+        let account = self.account;
+        serde_json::json!({
+            "book": account.book, "code": account.code, "name": scope::name_of(&account.code),
+            "kind": account.kind, "memo": account.memo, "dimensions": account.dimensions,
+            "publisher": self.publisher, "debits": account.sums.debits,
+            "credits": account.sums.credits, "balance": self.money,
+        })
+    }
+}
+
+fn print(rows: Vec<Row<'_>>, totals: &Totals) {
     let mut table = Columns::new(&[
         "book",
         "code",
@@ -77,33 +99,30 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         "currency",
         ">balance",
     ]);
-    for (balance, publisher, money) in rows {
+    for row in rows {
         table.row([
-            balance.book.clone(),
-            balance.code.clone(),
-            scope::name_of(&balance.code).to_owned(),
-            publisher.unwrap_or_default(),
-            money.currency().to_string(),
-            output::grouped(money),
+            row.account.book.clone(),
+            row.account.code.clone(),
+            scope::name_of(&row.account.code).to_owned(),
+            row.publisher.unwrap_or_default(),
+            row.money.currency().to_string(),
+            output::grouped(row.money),
         ]);
     }
-    if args.code.is_some() {
-        table.rule();
-    }
-    for total in totals.all() {
-        let currency = total.currency().to_string();
-        let empty = String::new;
+    for (at, total) in totals.all().enumerate() {
+        if at == 0 {
+            table.rule();
+        }
         table.row([
-            empty(),
-            empty(),
-            "total".into(),
-            empty(),
-            currency,
+            String::new(),
+            String::new(),
+            "total".to_owned(),
+            String::new(),
+            total.currency().to_string(),
             output::grouped(total),
         ]);
     }
     table.print();
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn read(
