@@ -30,17 +30,16 @@ pub(super) async fn closes(
                coalesce(version = coalesce(lag(version) over same, 0) + 1
                         and coalesce(lag(reopened_at is not null) over same, true),
                         false) as "in_turn!",
-               coalesce(month = lag(month) over all_months
-                        or (month = lag(last_day + 1) over all_months
-                            and (reopened_at is not null
-                                 or lag(reopened_at is null) over all_months)),
-                        lag(month) over all_months is null) as "in_order!",
+               -- A reopened month may lie apart: a mistyped first close is mended that way.
+               reopened_at is not null
+                   or coalesce(month = lag(last_day + 1) over standing,
+                               lag(month) over standing is null) as "in_order!",
                coalesce(extract(day from last_day + 1) = 1, false) as "is_month!"
         from (select *, case when month between '0001-01-01' and '9999-12-01'
                              then (month + interval '1 month - 1 day')::date end as last_day
               from ledger.period_close) c
         window same as (partition by month order by version),
-               all_months as (order by month, version)
+               standing as (partition by reopened_at is null order by month, version)
         order by month, version
         "#
     )

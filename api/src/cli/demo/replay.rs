@@ -124,31 +124,42 @@ async fn trade(
     })
     .await?;
     replayed.clicks += clicked;
-    for answer in recorded {
-        match answer {
-            Recorded::New(..) => replayed.orders += 1,
-            Recorded::Duplicate(_) => replayed.seen_before += 1,
-            Recorded::Conflict(conversion, stands) => {
-                anyhow::bail!("order of conversion {} stands with {stands}", conversion.id)
-            }
-            Recorded::Refused(refusal) => return Err(refusal.into()),
-        }
-    }
-    for answer in refunded {
-        match answer {
-            Refunded::Applied(..) => replayed.refunds += 1,
-            Refunded::Refused(refusal) => return Err(refusal.into()),
-            Refunded::Parked(_) => replayed.parked += 1,
-            Refunded::Duplicate(_) => replayed.seen_before += 1,
-            Refunded::Conflict(conversion, stands) => {
-                anyhow::bail!(
-                    "refund of conversion {} stands with {stands}",
-                    conversion.id
-                )
+    replayed.count_orders(recorded)?;
+    replayed.count_refunds(refunded)
+}
+
+impl Replayed {
+    fn count_orders(&mut self, answers: Vec<Recorded>) -> anyhow::Result<()> {
+        for answer in answers {
+            match answer {
+                Recorded::New(..) => self.orders += 1,
+                Recorded::Duplicate(_) => self.seen_before += 1,
+                Recorded::Conflict(conversion, stands) => {
+                    anyhow::bail!("order of conversion {} stands with {stands}", conversion.id)
+                }
+                Recorded::Refused(refusal) => return Err(refusal.into()),
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn count_refunds(&mut self, answers: Vec<Refunded>) -> anyhow::Result<()> {
+        for answer in answers {
+            match answer {
+                Refunded::Applied(..) => self.refunds += 1,
+                Refunded::Refused(refusal) => return Err(refusal.into()),
+                Refunded::Parked(_) => self.parked += 1,
+                Refunded::Duplicate(_) => self.seen_before += 1,
+                Refunded::Conflict(conversion, stands) => {
+                    anyhow::bail!(
+                        "refund of conversion {} stands with {stands}",
+                        conversion.id
+                    )
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 fn click_id(row: &orders::Row) -> Uuid {
