@@ -30,15 +30,20 @@ pub(super) async fn closes(
                coalesce(version = coalesce(lag(version) over same, 0) + 1
                         and coalesce(lag(reopened_at is not null) over same, true),
                         false) as "in_turn!",
-               -- A reopened month may lie apart: a mistyped first close is mended that way.
-               reopened_at is not null
-                   or coalesce(month = lag(last_day + 1) over standing,
-                               lag(month) over standing is null) as "in_order!",
+               -- Those that stand follow each other, and none of the others lies before them.
+               case when reopened_at is null
+                    then coalesce(month = lag(last_day + 1) over standing,
+                                  lag(month) over standing is null)
+                    else bool_or(reopened_at is null) over month_of
+                         or coalesce(month > max(month) filter (where reopened_at is null) over (),
+                                     true)
+               end as "in_order!",
                coalesce(extract(day from last_day + 1) = 1, false) as "is_month!"
         from (select *, case when month between '0001-01-01' and '9999-12-01'
                              then (month + interval '1 month - 1 day')::date end as last_day
               from ledger.period_close) c
         window same as (partition by month order by version),
+               month_of as (partition by month),
                standing as (partition by reopened_at is null order by month, version)
         order by month, version
         "#
