@@ -263,7 +263,7 @@ fn a_killed_import_loses_nothing_acknowledged_and_its_rerun_completes() {
         let patience = Instant::now();
         while expected(&network) == before
             && child.try_wait().unwrap().is_none()
-            && patience.elapsed() < Duration::from_secs(60)
+            && patience.elapsed() < Duration::from_mins(1)
         {
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -206,21 +206,7 @@ async fn prepare(conn: &mut PgConnection, orders: u64) -> anyhow::Result<()> {
     let publishers: Vec<NewParty> = (0..PUBLISHERS)
         .map(|n| party("publisher", n, format!("publisher {n:04}")))
         .collect();
-    let terms = Terms {
-        effective_from: now,
-        currency: Currency::GBP,
-        rule: CommissionRule::Percentage(Percentage {
-            rate: Rate::percent(8.into())?,
-        }),
-        fee_model: FeeModel::TwoSided {
-            rate: Rate::percent(10.into())?,
-        },
-        rounding: Rounding::HalfUp,
-        recognition_point: RecognitionPoint::Approval,
-        presentation: Presentation::Agent,
-        unattributed: Unattributed::RecordOnly,
-        lookback_days: 30,
-    };
+    let terms = terms(now)?;
     let programs: Vec<NewProgram> = (0..BRANDS)
         .map(|n| NewProgram {
             id: id("program", n),
@@ -250,6 +236,37 @@ async fn prepare(conn: &mut PgConnection, orders: u64) -> anyhow::Result<()> {
         party::enrol(conn, now, &by, &enrolled).await
     })
     .await?;
+    click(conn, &programs, orders).await
+}
+
+fn terms(effective_from: DateTime<Utc>) -> anyhow::Result<Terms> {
+    Ok(Terms {
+        effective_from,
+        currency: Currency::GBP,
+        rule: CommissionRule::Percentage(Percentage {
+            rate: Rate::percent(8.into())?,
+        }),
+        fee_model: FeeModel::TwoSided {
+            rate: Rate::percent(10.into())?,
+        },
+        rounding: Rounding::HalfUp,
+        recognition_point: RecognitionPoint::Approval,
+        presentation: Presentation::Agent,
+        unattributed: Unattributed::RecordOnly,
+        lookback_days: 30,
+    })
+}
+
+/// A click before some of the orders.
+async fn click(
+    conn: &mut PgConnection,
+    programs: &[ProgramRef],
+    orders: u64,
+) -> anyhow::Result<()> {
+    let (now, by) = (
+        workload::now() - TimeDelta::days(60),
+        Actor::new("cli:bench"),
+    );
     let clicked: Vec<u64> = (0..orders).filter(|n| n.is_multiple_of(CLICKED)).collect();
     for some in clicked.chunks(5_000) {
         let mut clicks = Vec::with_capacity(some.len());

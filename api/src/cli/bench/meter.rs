@@ -254,9 +254,9 @@ mod tests {
 
     #[test]
     fn the_total_of_a_log_dump_is_found() {
-        let dump = "Type     N      (%)   Record size      (%)   FPI size      (%)   Combined size\n\
-                    Heap     2 ( 50.00)           100 ( 50.00)          0 (  0.00)      100\n\
-                    Total    4                    200 [10.00%]        300 [90.00%]      500 [100%]\n";
+        let dump = "Type   N      (%)   Record size      (%)   FPI size      (%)   Combined\n\
+                    Heap   2 ( 50.00)           100 ( 50.00)          0 (  0.00)      100\n\
+                    Total  4                    200 [10.00%]        300 [90.00%]      500 [100%]\n";
         let log = total(dump).unwrap();
         assert_eq!((log.records, log.images), (200, 300));
     }

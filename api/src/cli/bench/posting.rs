@@ -79,48 +79,54 @@ pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<Measured> {
         });
     }
     let rest = take(bench.entries.saturating_sub(3 * each + WARM_UP).max(1_000));
-    let count = rest.end - rest.start;
-    bench.say(&format!(
-        "posting {count} entries more, 3 lines each, for the measurements of reading"
-    ));
-    let backend: i32 = sqlx::query_scalar("select pg_backend_pid()")
-        .fetch_one(&mut conn)
-        .await?;
-    let backend = u32::try_from(backend)?;
-    let (mut ours, mut backends) = (Memory::default(), Memory::default());
-    let mark = bench.meter.mark(&mut conn).await?;
-    let tenth = rest.start + count / 10;
-    post(
-        &mut conn,
-        &workload,
-        Fact::Recognised,
-        rest,
-        1_000,
-        |done| {
-            let now = (
-                memory(std::process::id(), "VmRSS"),
-                memory(backend, "RssAnon"),
-            );
-            if done >= tenth && ours.early.is_none() {
-                (ours.early, backends.early) = now;
-            }
-            (ours.late, backends.late) = now;
-        },
-    )
-    .await?;
-    let spent = bench.meter.spent(mark).await?;
-    let name = format!("filling up to {next} entries, batches of 1,000");
-    phases.push(Phase {
-        name,
-        entries: count,
-        spent,
-        aimed: false,
-    });
+    let (phase, ours, backends) = fill(bench, &mut conn, &workload, rest).await?;
+    phases.push(phase);
     Ok(Measured {
         phases,
         ours,
         backends,
     })
+}
+
+/// Posts the rest, and looks at the memory of both processes at a tenth of it and at its end.
+async fn fill(
+    bench: &mut Bench,
+    conn: &mut PgConnection,
+    workload: &Workload,
+    rest: Range<u64>,
+) -> anyhow::Result<(Phase, Memory, Memory)> {
+    let count = rest.end - rest.start;
+    bench.say(&format!(
+        "posting {count} entries more, 3 lines each, for the measurements of reading"
+    ));
+    let backend: i32 = sqlx::query_scalar("select pg_backend_pid()")
+        .fetch_one(&mut *conn)
+        .await?;
+    let backend = u32::try_from(backend)?;
+    let (mut ours, mut backends) = (Memory::default(), Memory::default());
+    let mark = bench.meter.mark(&mut *conn).await?;
+    let tenth = rest.start + count / 10;
+    let last = rest.end;
+    post(conn, workload, Fact::Recognised, rest, 1_000, |done| {
+        let now = (
+            memory(std::process::id(), "VmRSS"),
+            memory(backend, "RssAnon"),
+        );
+        if done >= tenth && ours.early.is_none() {
+            (ours.early, backends.early) = now;
+        }
+        (ours.late, backends.late) = now;
+    })
+    .await?;
+    let spent = bench.meter.spent(mark).await?;
+    let name = format!("filling up to {last} entries, batches of 1,000");
+    let phase = Phase {
+        name,
+        entries: count,
+        spent,
+        aimed: false,
+    };
+    Ok((phase, ours, backends))
 }
 
 async fn open(conn: &mut PgConnection, workload: &Workload) -> anyhow::Result<()> {

@@ -45,8 +45,10 @@ impl Reference {
         bench.say("there is no pgbench: filling the same tables ourselves");
         for statement in [
             "create table pgbench_branches (bid int primary key, bbalance int, filler char(88))",
-            "create table pgbench_tellers (tid int primary key, bid int, tbalance int, filler char(84))",
-            "create table pgbench_accounts (aid int primary key, bid int, abalance int, filler char(84))",
+            "create table pgbench_tellers (tid int primary key, bid int, tbalance int,
+                                           filler char(84))",
+            "create table pgbench_accounts (aid int primary key, bid int, abalance int,
+                                            filler char(84))",
             "create table pgbench_history (tid int, bid int, aid int, delta int, mtime timestamp,
                                            filler char(22))",
             "insert into pgbench_branches select i, 0, '' from generate_series(1, 10) i",
