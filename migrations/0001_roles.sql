@@ -59,4 +59,13 @@ comment on schema ledger is 'books, accounts, journal entries, periods, proofs; 
 comment on schema settlement is 'the life of a commission: click, order, attribution, conversion';
 comment on schema jobs is 'what happens by itself or leaves the building';
 
+-- Whoever works with the schema may see which version it is.
+do $$
+begin
+    if to_regclass('migrations.applied') is not null then
+        grant usage on schema migrations to counterfoil_service, counterfoil_auditor;
+        grant select on migrations.applied to counterfoil_service, counterfoil_auditor;
+    end if;
+end $$;
+
 grant usage on schema ledger, settlement, jobs to counterfoil_service, counterfoil_auditor;

@@ -84,9 +84,17 @@ fn print(closed: &Closed, period: Period) {
 }
 
 fn findings(findings: &[Finding]) {
-    for finding in findings {
+    /// A fault in many accounts is one fault; `verify` lists them all.
+    const SHOWN: usize = 20;
+    for finding in findings.iter().take(SHOWN) {
         let mark = if finding.blocks { "blocks" } else { "note" };
         println!("  {mark}: {}", finding.message);
+    }
+    if findings.len() > SHOWN {
+        println!(
+            "  … {} more; see `counterfoil verify`",
+            findings.len() - SHOWN
+        );
     }
 }
 

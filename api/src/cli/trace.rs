@@ -27,11 +27,12 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     drop(conn);
     database.leave()?;
     if stories.is_empty() {
-        anyhow::bail!(
+        let sentence = format!(
             "nothing here is called '{}'; give an entry such as 'France/12', or the reference or \
              id of an order, refund, conversion or click",
             args.id
         );
+        return Err(output::BadArgument(sentence).into());
     }
     if global.json {
         output::json(&stories.iter().map(as_json).collect::<Vec<_>>())?;
