@@ -48,7 +48,7 @@ const FAULTS: [Fault; 30] = [
     (
         "a day sum is skipped",
         POST,
-        "debits = d.debits + m.debits",
+        "debits = d.debits + p.debits",
         "debits = d.debits",
         Verify,
     ),
@@ -62,7 +62,7 @@ const FAULTS: [Fault; 30] = [
     (
         "day sums count wrong",
         POST,
-        "lines = d.lines + m.lines",
+        "lines = d.lines + p.lines",
         "lines = m.lines",
         Verify,
     ),

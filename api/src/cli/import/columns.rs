@@ -3,6 +3,8 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use ledger::{Amount, Currency, Money};
 
+use super::Report;
+
 /// A file lacks a column.
 #[derive(Debug, thiserror::Error)]
 #[error("the header has no column {wanted}; it has: {header}")]
@@ -147,6 +149,26 @@ pub(super) fn width(record: &csv::StringRecord, expected: usize) -> Result<(), S
         Some(at) => Err(format!("its field {} holds a NUL character", at + 1)),
         None => Ok(()),
     }
+}
+
+/// The rows of a batch that can be read; the others are refused in the report, under the reference
+/// in this column.
+pub(super) fn rows<T>(
+    batch: &[(u64, csv::StringRecord)],
+    reference: usize,
+    report: &mut Report,
+    read: impl Fn(u64, &csv::StringRecord) -> Result<T, String>,
+) -> Vec<T> {
+    let mut rows = Vec::with_capacity(batch.len());
+    for (line, record) in batch {
+        match read(*line, record) {
+            Ok(row) => rows.push(row),
+            Err(reason) => {
+                report.refuse(*line, record.get(reference).unwrap_or_default(), &reason);
+            }
+        }
+    }
+    rows
 }
 
 /// What is wrong with a row that is no CSV.

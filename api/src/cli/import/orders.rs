@@ -62,17 +62,9 @@ impl Columns {
         currency: Option<Currency>,
         report: &mut Report,
     ) -> Vec<Row> {
-        let mut rows = Vec::with_capacity(batch.len());
-        for (line, record) in batch {
-            match self.row(*line, record, currency) {
-                Ok(row) => rows.push(row),
-                Err(reason) => {
-                    let reference = record.get(self.order_ref).unwrap_or_default();
-                    report.refuse(*line, reference, &reason);
-                }
-            }
-        }
-        rows
+        columns::rows(batch, self.order_ref, report, |line, record| {
+            self.row(line, record, currency)
+        })
     }
 
     fn row(
