@@ -55,15 +55,15 @@ const FAULTS: [Fault; 30] = [
     (
         "a day is not begun",
         POST,
-        "where not exists (",
-        "where m.debits > 0 and not exists (",
+        "where p.place is null",
+        "where p.place is null and p.debits > 0",
         Verify,
     ),
     (
         "day sums count wrong",
         POST,
         "lines = d.lines + p.lines",
-        "lines = m.lines",
+        "lines = p.lines",
         Verify,
     ),
     (
