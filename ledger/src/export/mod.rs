@@ -13,7 +13,7 @@
 //! ([`Scope::from`]) the file holds movements only, without opening balances, and ends with the
 //! movement per account.
 //!
-//! To add a format: a file here that implements [`Dialect`], a variant of [`Format`], and the arms
+//! To add a format: a file here that implements `Dialect`, a variant of [`Format`], and the arms
 //! the compiler asks for; then a snapshot and, where a program reads it, a run of that program in
 //! `tests/it/export.rs`.
 

@@ -19,7 +19,7 @@
 //! | `periods` | closed months and what they stated |
 //! | `checkpoints` | stored checkpoints, and the one given |
 //!
-//! Adding a proof: a file with one async function that takes the connection and [`Findings`]; call
+//! Adding a proof: a file with one async function that takes the connection and `Findings`; call
 //! it in [`verify`]; break it in `tests/it/verify.rs`.
 
 mod accounts;

@@ -1,6 +1,6 @@
 //! Conversions: an order from the moment it is recorded to approval, refund or reversal.
 //!
-//! [`record`] attributes, prices and posts orders; [`refund`] takes refunds into account;
+//! [`record()`] attributes, prices and posts orders; [`refund()`] takes refunds into account;
 //! [`change`] holds the decisions: approve, reject, hold, release, reverse, reinstate. Each takes a
 //! slice, does its work in a fixed number of statements whatever the count, and answers item by
 //! item.

@@ -9,7 +9,7 @@
 //! # Adding a posting
 //!
 //! 1. Copy the file that is nearest, name it after the event, state the row it implements.
-//! 2. Take a [`Subject`] and amounts, return entries from [`Subject::entry`].
+//! 2. Take a [`Subject`] and amounts, return entries from `Subject::entry`.
 //! 3. Add it to the scenarios in `settlement/tests/it/posting.rs`; its snapshot appears in
 //!    `snapshots/posting/`, and `docs/POSTING.md` is written from the same scenarios.
 
