@@ -14,11 +14,15 @@ use std::fs::{self, DirBuilder, File};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use sha2::{Digest, Sha256};
 
 use super::ClusterError;
 use super::user::{RunAs, owner_name};
+
+/// Tells the drafts of folders apart that threads of one process make.
+static DRAFTS: AtomicU32 = AtomicU32::new(0);
 
 /// Used when the unprivileged user cannot reach the data folder.
 const FALLBACK: &str = "/var/lib/counterfoil";
@@ -121,10 +125,26 @@ impl Folder {
     }
 
     pub(crate) fn make_private(&self, folder: &Path) -> Result<(), ClusterError> {
-        match DirBuilder::new().mode(0o700).create(folder) {
-            Ok(()) => self.user.give(folder),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(ClusterError::io("create", folder)(error)),
+        if folder.symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        // It appears with its owner: who comes at the same moment never sees one that is not given
+        // away yet, and takes it for somebody else's.
+        let mut draft = folder.as_os_str().to_owned();
+        let turn = DRAFTS.fetch_add(1, Ordering::Relaxed);
+        draft.push(format!(".{}.{turn}", std::process::id()));
+        let draft = PathBuf::from(draft);
+        let made = DirBuilder::new().mode(0o700).create(&draft);
+        made.map_err(ClusterError::io("create", &draft))?;
+        self.user.give(&draft)?;
+        match fs::rename(&draft, folder) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                fs::remove_dir(&draft).map_err(ClusterError::io("remove", &draft))?;
+                let lost = folder.symlink_metadata().is_ok();
+                lost.then_some(())
+                    .ok_or_else(|| ClusterError::io("create", folder)(error))
+            }
         }
     }
 
