@@ -9,8 +9,8 @@ use std::str::FromStr;
 use anyhow::Context;
 use migrations::Migrated;
 use migrations::cluster::{Cluster, ClusterError, SUPERUSER, find};
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
 use crate::output::BadArgument;
 
@@ -122,6 +122,25 @@ impl Database {
             .await
             .with_context(|| format!("this login may not work as {SERVICE}; grant it that role"))?;
         Ok(conn)
+    }
+
+    /// Connections that work as the service role, opened as they are needed.
+    pub(crate) fn pool(&self, connections: u32) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(connections)
+            .after_connect(|conn, _| {
+                Box::pin(async move {
+                    // Nobody's request may hold locks for ever.
+                    sqlx::query("set role counterfoil_service")
+                        .execute(&mut *conn)
+                        .await?;
+                    sqlx::query("set statement_timeout = '30s'")
+                        .execute(conn)
+                        .await?;
+                    Ok(())
+                })
+            })
+            .connect_lazy_with(self.service.clone())
     }
 
     /// Leaves; the last one to leave a private cluster stops it.

@@ -10,6 +10,7 @@ mod chance;
 mod cli;
 mod database;
 mod file;
+mod http;
 mod key;
 mod output;
 

@@ -20,6 +20,7 @@ mod periods;
 mod refunds;
 mod reopen;
 mod scope;
+mod serve;
 mod statement;
 mod trace;
 mod trial_balance;
@@ -165,6 +166,8 @@ enum Command {
     /// Start, stop and look at the private PostgreSQL cluster.
     #[command(subcommand)]
     Db(db::Command),
+    /// Serve tracking links, postbacks and the API over HTTP.
+    Serve(serve::Args),
     /// Measure how fast this machine is, in a scratch database of its own.
     #[command(subcommand)]
     Bench(bench::Command),
@@ -197,6 +200,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Export(args) => export::run(&global, args).await,
         Command::Migrate(args) => migrate::run(&global, args).await,
         Command::Db(command) => db::run(&global, command).await,
+        Command::Serve(args) => serve::run(&global, args).await,
         Command::Bench(command) => bench::run(&global, command).await,
     }
 }

@@ -138,13 +138,8 @@ pub(crate) async fn commit(conn: &mut PgConnection) {
 /// An order that names [`PUBLISHER`] itself.
 pub(crate) fn order(program: ProgramRef, reference: &str, when: &str, worth: &str) -> Order {
     Order {
-        program,
-        order_ref: reference.to_owned(),
-        occurred_at: at(when),
-        amount: amount(worth),
-        visitor: None,
-        click: None,
         publisher: Some(PUBLISHER),
+        ..Order::new(program, reference, at(when), amount(worth))
     }
 }
 

@@ -95,14 +95,15 @@ async fn trade(
     let rows: Vec<conversion::Order> = orders
         .iter()
         .map(|row| conversion::Order {
-            program: parties.programs[&row.brand],
-            order_ref: row.order_ref.clone(),
-            occurred_at: row.occurred_at,
-            amount: row.amount,
             visitor: row.customer.clone(),
             // A guest is nobody's visitor: the shop passes the click on instead.
             click: row.customer.is_none().then(|| click_id(row)),
-            publisher: None,
+            ..conversion::Order::new(
+                parties.programs[&row.brand],
+                &row.order_ref,
+                row.occurred_at,
+                row.amount,
+            )
         })
         .collect();
     let returned: Vec<conversion::Refund> = refunds

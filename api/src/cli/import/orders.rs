@@ -164,13 +164,11 @@ fn order_of(
             format!("publisher '{name}' is unknown; create it with `counterfoil publisher add`")
         })?),
     };
+    let program = program_of(row, programs)?;
     Ok(Order {
-        program: program_of(row, programs)?,
-        order_ref: row.order_ref.clone(),
-        occurred_at: row.occurred_at,
-        amount: row.amount,
         visitor: row.customer.clone(),
         click: row.click,
         publisher,
+        ..Order::new(program, &row.order_ref, row.occurred_at, row.amount)
     })
 }

@@ -44,6 +44,27 @@ pub struct Order {
     pub publisher: Option<Uuid>,
 }
 
+impl Order {
+    /// An order of which nothing more is known: nobody named, nobody seen.
+    #[must_use]
+    pub fn new(
+        program: ProgramRef,
+        order_ref: impl Into<String>,
+        occurred_at: DateTime<Utc>,
+        amount: Amount,
+    ) -> Order {
+        Order {
+            program,
+            order_ref: order_ref.into(),
+            occurred_at,
+            amount,
+            visitor: None,
+            click: None,
+            publisher: None,
+        }
+    }
+}
+
 /// The answer to one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "an order may have been refused"]

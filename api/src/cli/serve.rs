@@ -1,0 +1,62 @@
+//! `counterfoil serve`: the HTTP service, until it is told to stop.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Global;
+use crate::database::Database;
+use crate::http::{self, App, Parts};
+
+/// Serve tracking links, postbacks and the API over HTTP. Without configuration it serves the data
+/// folder that `counterfoil demo` made. Stops on Ctrl-C or SIGTERM, when what is under way is done.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The address to listen on; port 0 takes a free one.
+    #[arg(long, env = "COUNTERFOIL_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// How many connections to PostgreSQL at most.
+    #[arg(long, env = "COUNTERFOIL_CONNECTIONS", default_value_t = 16)]
+    connections: u32,
+}
+
+pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode> {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let database = Database::open(&global.place()).await?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}; choose another --listen", args.listen))?;
+    let address = listener.local_addr()?;
+    let app = App::new(Parts {
+        pool: database.pool(args.connections),
+    });
+    println!("listening on http://{address}");
+    axum::serve(
+        listener,
+        http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(told_to_stop())
+    .await?;
+    app.pool.close().await;
+    database.leave()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ends when Ctrl-C or SIGTERM arrives.
+async fn told_to_stop() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,73 @@
+//! The HTTP surface: tracking links, postbacks, store webhooks, and the API.
+//!
+//! Each area has a folder with its `routes()`; [`router`] is their sum. A handler reads its input,
+//! calls one function of the crates to the left inside [`database::commit`](crate::database) and
+//! says what came of it; every refusal is a [`problem::Problem`] that names the way out.
+//!
+//! What it never does: hold a rule about money, trust a sender's arithmetic, or answer before what
+//! it confirms is durable.
+//!
+//! # Adding an area
+//!
+//! 1. A folder beside the others, with `pub(crate) fn routes() -> OpenApiRouter<App>`; annotate
+//!    each handler with `#[utoipa::path]`, so that `/openapi.json` knows it.
+//! 2. Merge it in [`router`]. What it needs at run time becomes a field of [`Parts`]; what an
+//!    operator may set, an `Args` of its own, flattened into `cli/serve.rs`.
+
+pub(crate) mod clicks;
+pub(crate) mod conversions;
+pub(crate) mod figures;
+pub(crate) mod manage;
+pub(crate) mod problem;
+pub(crate) mod stores;
+
+use std::sync::Arc;
+
+use axum::Router;
+use sqlx::PgPool;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+/// What every handler may use; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Parts>);
+
+/// The parts of a running service.
+pub(crate) struct Parts {
+    /// Connections that work as the service role.
+    pub(crate) pool: PgPool,
+}
+
+impl App {
+    pub(crate) fn new(parts: Parts) -> App {
+        App(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// The document at `/openapi.json`, before the routes are added.
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Counterfoil",
+    description = "Click-attributed conversions as balanced journal entries."
+))]
+struct Document;
+
+/// Every route of the service.
+pub(crate) fn router(app: App) -> Router {
+    let (router, _document) = OpenApiRouter::with_openapi(Document::openapi())
+        .merge(clicks::routes())
+        .merge(conversions::routes())
+        .merge(stores::routes())
+        .merge(figures::routes())
+        .merge(manage::routes())
+        .split_for_parts();
+    router.fallback(problem::no_such_route).with_state(app)
+}
