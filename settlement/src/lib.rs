@@ -16,12 +16,14 @@
 //! What it never does: it does not read the clock, begin or commit, send mail, speak HTTP or know a
 //! command line; it writes no table of the ledger but posts through [`ledger::journal::post`].
 
+pub mod calendar;
 pub mod chart;
 pub mod close;
 mod columns;
 pub mod commission;
 pub mod conversion;
 pub mod fees;
+pub mod gate;
 pub mod network;
 pub mod party;
 pub mod posting;
