@@ -1,7 +1,7 @@
 //! Pure: days on which banks work, and the moments at which work is due.
 //!
-//! [`Holidays`] knows which days a payment system rests; [`Holidays::next_business_day`] is the rule
-//! for a payout that falls on one. A [`Schedule`] is a wall-clock time in an accounting zone, and
+//! [`Holidays`] knows which days a payment system rests, [`Holidays::next_business_day`] where a
+//! payout goes that falls on one. A [`Schedule`] is a wall-clock time in an accounting zone, and
 //! [`Schedule::due`] lists its moments between two others, oldest first, so that what was missed
 //! while nothing ran is done in order.
 //!

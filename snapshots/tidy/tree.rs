@@ -133,9 +133,10 @@ fn is_foreign(folder: &str) -> bool {
     matches!(folder, "target" | ".git" | "node_modules") || folder.starts_with("counterfoil-data")
 }
 
-/// What `.gitignore` names and what a checkout may hold for a moment.
+/// What `.gitignore` names, what a checkout may hold for a moment, and where git keeps a second
+/// checkout's place.
 fn is_leftover(file: &str) -> bool {
-    file.ends_with(".snap.new") || file.ends_with(".pending-snap")
+    file == ".git" || file.ends_with(".snap.new") || file.ends_with(".pending-snap")
 }
 
 #[test]
