@@ -77,6 +77,7 @@ create table settlement.program_terms (
     presentation text not null,
     unattributed text not null,
     lookback_days integer not null,
+    attribution jsonb not null,
     created_at timestamptz not null,
     created_by text not null,
     constraint terms_pk primary key (book_id, program_id, version),
@@ -93,6 +94,7 @@ create table settlement.program_terms (
     constraint terms_lookback_sane check (lookback_days between 1 and 365)
 );
 comment on table settlement.program_terms is 'distributed by book_id: a program''s terms by version; the latest effective at the order counts';
+comment on column settlement.program_terms.attribution is 'model, precedence of ways, claim at signup';
 comment on column settlement.program_terms.fee_brand_rate is 'm: the share added to the brand''s invoice';
 comment on column settlement.program_terms.fee_publisher_rate is 'd: the share deducted from the publisher';
 

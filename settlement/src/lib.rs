@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`network`], [`party`], [`terms`] | who takes part, and what was promised |
 //! | [`tracking`] | who clicked |
+//! | [`attribution`] | which clicks, codes or names an order is credited to |
 //! | [`commission`], [`fees`] | what an order pays, and what each party owes or earns |
 //! | [`conversion`] | an order, from pending to approved or reversed; refunds |
 //! | [`chart`], [`posting`] | which accounts, which entries |
@@ -16,6 +17,7 @@
 //! What it never does: it does not read the clock, begin or commit, send mail, speak HTTP or know a
 //! command line; it writes no table of the ledger but posts through [`ledger::journal::post`].
 
+pub mod attribution;
 pub mod calendar;
 pub mod chart;
 pub mod close;

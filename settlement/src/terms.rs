@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use ledger::{Currency, Rate, Rounding};
 use uuid::Uuid;
 
+use crate::attribution::AttributionTerms;
 use crate::commission::CommissionRule;
 use crate::fees::{FeeModel, Fees};
 
@@ -62,6 +63,8 @@ pub struct Terms {
     pub unattributed: Unattributed,
     /// How many days before an order a click still earns it (1 to 365), to the microsecond.
     pub lookback_days: i32,
+    /// How an order finds its publishers.
+    pub attribution: AttributionTerms,
 }
 
 impl Terms {

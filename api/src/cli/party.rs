@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
 use ledger::{Amount, Currency, Money, Rate, Rounding};
+use settlement::attribution::{AttributionTerms, Model, Way};
 use settlement::commission::{CommissionRule, Flat, Percentage};
 use settlement::fees::FeeModel;
 use settlement::party::{self, NewParty, NewProgram};
@@ -63,9 +64,42 @@ pub(crate) struct ProgramArgs {
     /// How many days a click earns an order.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(i32).range(1..=365))]
     lookback_days: i32,
+    #[command(flatten)]
+    attribution: AttributionArgs,
     /// Orders before this moment are refused; by default all are accepted.
     #[arg(long)]
     effective_from: Option<DateTime<Utc>>,
+}
+
+/// How orders find their publishers.
+#[derive(Debug, clap::Args)]
+struct AttributionArgs {
+    /// How clicks share an order: `last_click`, `first_click`, linear, position:40/20/40 or
+    /// `time_decay:7d`.
+    #[arg(long, default_value_t = Model::default(), value_name = "MODEL")]
+    attribution_model: Model,
+    /// Which way of finding the publisher counts before which; one that is left out never counts.
+    #[arg(long, value_delimiter = ',', default_value = "click,coupon,declared", value_name = "WAYS",
+          value_parser = way)]
+    precedence: Vec<Way>,
+    /// Whoever brought a user to sign up keeps all of that user's orders.
+    #[arg(long)]
+    claim_at_signup: bool,
+}
+
+impl AttributionArgs {
+    fn terms(&self) -> AttributionTerms {
+        AttributionTerms {
+            model: self.attribution_model,
+            precedence: self.precedence.clone(),
+            claim_at_signup: self.claim_at_signup,
+        }
+    }
+}
+
+fn way(text: &str) -> Result<Way, String> {
+    Way::named(text)
+        .ok_or_else(|| format!("no way is called '{text}'; use click, coupon, declared"))
 }
 
 /// Create publishers and enrol them in a brand's programs.
@@ -146,6 +180,7 @@ fn terms(args: &ProgramArgs) -> anyhow::Result<Terms> {
         presentation: Presentation::Agent,
         unattributed: Unattributed::RecordOnly,
         lookback_days: args.lookback_days,
+        attribution: args.attribution.terms(),
     })
 }
 

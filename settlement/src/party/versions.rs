@@ -71,16 +71,20 @@ pub(super) async fn insert_terms(
         .iter()
         .map(|(_, _, terms)| terms.lookback_days)
         .collect();
+    let attributions: Vec<_> = versions
+        .iter()
+        .map(|(_, _, t)| serde_json::json!(t.attribution))
+        .collect();
     let query = sqlx::query!(
         r#"
         insert into settlement.program_terms
             (book_id, program_id, version, effective_from, currency, rule, fee_model,
              fee_brand_rate, fee_publisher_rate, rounding, recognition_point, presentation,
-             unattributed, lookback_days, created_at, created_by)
-        select u.*, $15, $16
+             unattributed, lookback_days, attribution, created_at, created_by)
+        select u.*, $16, $17
         from unnest($1::bigint[], $2::uuid[], $3::int[], $4::timestamptz[], $5::text[],
                     $6::jsonb[], $7::text[], $8::numeric[], $9::numeric[], $10::text[],
-                    $11::text[], $12::text[], $13::text[], $14::int[]) as u
+                    $11::text[], $12::text[], $13::text[], $14::int[], $15::jsonb[]) as u
         "#,
         &books,
         &programs,
@@ -96,6 +100,7 @@ pub(super) async fn insert_terms(
         &each(&|t| t.presentation.as_str().to_owned()),
         &each(&|t| t.unattributed.as_str().to_owned()),
         &lookbacks,
+        &attributions,
         now,
         by.as_str(),
     );
@@ -118,7 +123,8 @@ pub(crate) async fn terms_of(
         r#"
         select t.book_id, t.program_id, t.version, t.effective_from, t.currency, t.rule,
                t.fee_model, t.fee_brand_rate, t.fee_publisher_rate, t.rounding,
-               t.recognition_point, t.presentation, t.unattributed, t.lookback_days
+               t.recognition_point, t.presentation, t.unattributed, t.lookback_days,
+               t.attribution
         from unnest($1::bigint[], $2::uuid[]) as asked (book_id, id)
         join settlement.program_terms t on t.book_id = asked.book_id and t.program_id = asked.id
         order by t.book_id, t.program_id, t.version
@@ -159,6 +165,7 @@ struct TermsRow {
     presentation: String,
     unattributed: String,
     lookback_days: i32,
+    attribution: serde_json::Value,
 }
 
 impl TermsRow {
@@ -186,6 +193,8 @@ impl TermsRow {
             unattributed: Unattributed::named(&self.unattributed)
                 .ok_or_else(|| unknown("unattributed", &self.unattributed))?,
             lookback_days: self.lookback_days,
+            attribution: serde_json::from_value(self.attribution)
+                .map_err(|e| format!("attribution: {e}"))?,
         })
     }
 }

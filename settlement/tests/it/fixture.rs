@@ -3,6 +3,7 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use ledger::{Actor, Amount, Currency, Money, Rate, Rounding};
 use migrations::testing::TestDatabase;
+use settlement::attribution::AttributionTerms;
 use settlement::commission::{CommissionRule, Percentage};
 use settlement::conversion::{
     self, Action, Changed, ConversionRef, Decision, Order, Recorded, Refund, Refunded, decide,
@@ -61,6 +62,7 @@ pub(crate) fn terms() -> Terms {
         presentation: Presentation::Agent,
         unattributed: Unattributed::RecordOnly,
         lookback_days: 30,
+        attribution: AttributionTerms::default(),
     }
 }
 

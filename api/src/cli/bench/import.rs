@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use ledger::{Actor, Currency, Rate, Rounding};
+use settlement::attribution::AttributionTerms;
 use settlement::commission::{CommissionRule, Percentage};
 use settlement::fees::FeeModel;
 use settlement::party::{self, NewParty, NewProgram, ProgramRef};
@@ -254,6 +255,7 @@ fn terms(effective_from: DateTime<Utc>) -> anyhow::Result<Terms> {
         presentation: Presentation::Agent,
         unattributed: Unattributed::RecordOnly,
         lookback_days: 30,
+        attribution: AttributionTerms::default(),
     })
 }
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use ledger::{Actor, Amount, Currency, Money, MoneyError, Rate, Rounding};
+use settlement::attribution::AttributionTerms;
 use settlement::commission::{
     CommissionError, CommissionRule, Flat, FrozenRate, Percentage, Tier, Tiered, Volume,
 };
@@ -108,6 +109,7 @@ fn program(
         presentation: Presentation::Agent,
         unattributed: Unattributed::RecordOnly,
         lookback_days: 30,
+        attribution: AttributionTerms::default(),
     };
     match brand {
         "United Kingdom" => terms.rule = tiered(currency)?,
