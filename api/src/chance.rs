@@ -32,3 +32,14 @@ pub(crate) fn bytes() -> Result<[u8; 32], getrandom::Error> {
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
 }
+
+/// Random bytes from the operating system, half as many, for an API key.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where chance is drawn"
+)]
+pub(crate) fn half() -> Result<[u8; 16], getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}

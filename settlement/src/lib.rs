@@ -6,6 +6,7 @@
 //! | module | answers |
 //! |---|---|
 //! | [`network`], [`party`], [`terms`] | who takes part, and what was promised |
+//! | [`access`] | who may speak for them |
 //! | [`tracking`] | who clicked |
 //! | [`attribution`] | which clicks, codes or names an order is credited to |
 //! | [`commission`], [`fees`] | what an order pays, and what each party owes or earns |
@@ -17,6 +18,7 @@
 //! What it never does: it does not read the clock, begin or commit, send mail, speak HTTP or know a
 //! command line; it writes no table of the ledger but posts through [`ledger::journal::post`].
 
+pub mod access;
 pub mod attribution;
 pub mod calendar;
 pub mod chart;

@@ -14,6 +14,7 @@ mod demo;
 mod export;
 mod import;
 mod init;
+mod keys;
 mod migrate;
 mod party;
 mod periods;
@@ -135,6 +136,9 @@ enum Command {
     /// Create publishers and enrol them.
     #[command(subcommand)]
     Publisher(party::PublisherCommand),
+    /// Make, list, rotate and revoke API keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Read orders or refunds from a CSV file.
     #[command(subcommand)]
     Import(import::Command),
@@ -186,6 +190,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Init(args) => init::run(&global, args).await,
         Command::Program(command) => party::program(&global, command).await,
         Command::Publisher(command) => party::publisher(&global, command).await,
+        Command::Keys(command) => keys::run(&global, command).await,
         Command::Import(command) => import::run(&global, command).await,
         Command::Trace(args) => trace::run(&global, args).await,
         Command::Balance(args) => balance::run(&global, args).await,

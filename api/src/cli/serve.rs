@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Global;
 use crate::database::Database;
-use crate::http::{self, App, Parts};
+use crate::http::{self, App, Parts, auth, peer};
 
 /// Serve tracking links, postbacks and the API over HTTP. Without configuration it serves the data
 /// folder that `counterfoil demo` made. Stops on Ctrl-C or SIGTERM, when what is under way is done.
@@ -21,6 +21,8 @@ pub(crate) struct Args {
     /// How many connections to PostgreSQL at most.
     #[arg(long, env = "COUNTERFOIL_CONNECTIONS", default_value_t = 16)]
     connections: u32,
+    #[command(flatten)]
+    proxies: peer::Args,
 }
 
 pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode> {
@@ -35,8 +37,11 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         .await
         .with_context(|| format!("cannot listen on {}; choose another --listen", args.listen))?;
     let address = listener.local_addr()?;
+    let pool = database.pool(args.connections);
     let app = App::new(Parts {
-        pool: database.pool(args.connections),
+        keys: auth::Keys::new(pool.clone()),
+        proxies: args.proxies,
+        pool,
     });
     println!("listening on http://{address}");
     axum::serve(

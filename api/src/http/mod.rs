@@ -14,10 +14,12 @@
 //! 2. Merge it in [`router`]. What it needs at run time becomes a field of [`Parts`]; what an
 //!    operator may set, an `Args` of its own, flattened into `cli/serve.rs`.
 
+pub(crate) mod auth;
 pub(crate) mod clicks;
 pub(crate) mod conversions;
 pub(crate) mod figures;
 pub(crate) mod manage;
+pub(crate) mod peer;
 pub(crate) mod problem;
 pub(crate) mod stores;
 
@@ -36,6 +38,10 @@ pub(crate) struct App(Arc<Parts>);
 pub(crate) struct Parts {
     /// Connections that work as the service role.
     pub(crate) pool: PgPool,
+    /// Who may speak to it.
+    pub(crate) keys: auth::Keys,
+    /// Whose word on a request's address counts.
+    pub(crate) proxies: peer::Args,
 }
 
 impl App {
@@ -63,6 +69,7 @@ struct Document;
 /// Every route of the service.
 pub(crate) fn router(app: App) -> Router {
     let (router, _document) = OpenApiRouter::with_openapi(Document::openapi())
+        .merge(auth::routes())
         .merge(clicks::routes())
         .merge(conversions::routes())
         .merge(stores::routes())

@@ -66,7 +66,7 @@ fn derived(program: ProgramRef, kind: &str, reference: &str) -> Uuid {
 }
 
 /// Whether a text that comes from outside can be stored and shown.
-fn is_plain(text: &str) -> bool {
+pub(crate) fn is_plain(text: &str) -> bool {
     (1..=200).contains(&text.chars().count()) && !text.contains(char::is_control)
 }
 
