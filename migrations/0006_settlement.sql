@@ -42,22 +42,34 @@ comment on table settlement.brand is 'reference: who pays for conversions; one b
 create table settlement.publisher (
     id uuid not null,
     name text not null,
+    code text not null,
+    state text not null,
+    contact_mail text,
+    website text,
     created_at timestamptz not null,
     created_by text not null,
     constraint publisher_pk primary key (id),
-    constraint publisher_name_once unique (name)
+    constraint publisher_name_once unique (name),
+    constraint publisher_code_once unique (code),
+    constraint publisher_code_plain check (code ~ '^[A-Za-z0-9_-]{1,64}$'),
+    constraint publisher_state_known
+        check (state in ('applied', 'approved', 'suspended', 'rejected'))
 );
 comment on table settlement.publisher is 'reference: who earns commissions';
+comment on column settlement.publisher.code is 'public: what stands in its addresses, as written';
 
 create table settlement.program (
     book_id bigint not null,
     id uuid not null,
     brand_id uuid not null,
     name text not null,
+    state text not null,
     created_at timestamptz not null,
     created_by text not null,
     constraint program_pk primary key (book_id, id),
     constraint program_name_once unique (book_id, name),
+    constraint program_state_known
+        check (state in ('draft', 'review', 'active', 'paused', 'closed')),
     constraint program_of_brand foreign key (brand_id) references settlement.brand (id)
 );
 comment on table settlement.program is 'distributed by book_id: what a brand offers its publishers';
@@ -102,15 +114,21 @@ create table settlement.enrolment (
     book_id bigint not null,
     program_id uuid not null,
     publisher_id uuid not null,
-    approved_at timestamptz not null,
-    approved_by text not null,
-    ended_at timestamptz,
+    state text not null,
+    earns tstzmultirange not null,
+    created_at timestamptz not null,
+    created_by text not null,
+    constraint enrolment_state_known
+        check (state in ('applied', 'approved', 'suspended', 'ended')),
+    constraint enrolment_earns_while_approved
+        check (state <> 'applied' or isempty(earns)),
     constraint enrolment_pk primary key (book_id, program_id, publisher_id),
     constraint enrolment_of_program foreign key (book_id, program_id)
         references settlement.program (book_id, id),
     constraint enrolment_of_publisher foreign key (publisher_id) references settlement.publisher (id)
 );
 comment on table settlement.enrolment is 'distributed by book_id: which publisher may earn in which program';
+comment on column settlement.enrolment.earns is 'when orders count: from each approval to the suspension or end after it';
 
 create table settlement.click (
     book_id bigint not null,
@@ -294,7 +312,7 @@ create trigger change_is_append_only before update or delete or truncate on sett
 
 grant select on all tables in schema settlement to counterfoil_service, counterfoil_auditor;
 grant insert on all tables in schema settlement to counterfoil_service;
-grant update on settlement.conversion, settlement.parked_refund, settlement.enrolment
-    to counterfoil_service;
+grant update on settlement.conversion, settlement.parked_refund, settlement.publisher,
+    settlement.program, settlement.enrolment to counterfoil_service;
 
 reset role;

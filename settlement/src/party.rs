@@ -3,7 +3,19 @@
 //! A brand has one book; a program belongs to a brand; a publisher earns in the programs that it is
 //! enrolled in. Names are unique and how people find a party; ids are given by the caller, because
 //! chance is an argument.
+//!
+//! Publishers, programs and enrolments have states; who may go where stands beside each
+//! ([`PublisherState::after`] and its like). Every creation and every step is kept with its author,
+//! time, reason, and the row before and after ([`changes`]).
+//!
+//! What it never does: delete a party, or change what one earned already. A suspended publisher
+//! earns nothing from that moment on; what stands in the books stays there.
 
+pub mod changes;
+mod code;
+mod enrolment;
+mod program;
+mod publisher;
 mod versions;
 
 use std::collections::HashMap;
@@ -15,8 +27,21 @@ use uuid::Uuid;
 
 use crate::terms::Terms;
 
+use changes::{Change, note};
+pub use code::{CodeError, PublisherCode};
+pub use enrolment::{
+    Enrolment, EnrolmentAction, EnrolmentFilter, EnrolmentState, apply_to, decide_enrolment, enrol,
+    enrolments,
+};
+pub use program::{
+    Program, ProgramAction, ProgramState, create_programs, create_programs_as, decide_program,
+    find_program, programs,
+};
+pub use publisher::{
+    Application, Publisher, PublisherAction, PublisherState, apply, create_publishers,
+    decide_publisher, find_publisher, publishers,
+};
 pub use versions::add_terms;
-use versions::insert_terms;
 pub(crate) use versions::terms_of;
 
 /// A program, with the book that it posts to.
@@ -56,6 +81,67 @@ pub enum PartyError {
     /// No such brand.
     #[error("brand {0:?} is unknown; create it first")]
     UnknownBrand(String),
+    /// No such publisher.
+    #[error("publisher {0:?} is unknown; `counterfoil publisher list` shows those there are")]
+    UnknownPublisher(String),
+    /// No such program.
+    #[error("program {0:?} is unknown; `counterfoil program list` shows those there are")]
+    UnknownProgram(String),
+    /// Several programs answer to a name.
+    #[error("{0:?} names several programs; say brand/program, or give the id")]
+    AmbiguousProgram(String),
+    /// The publisher is not enrolled in the program.
+    #[error("publisher {publisher:?} is not enrolled in program {program:?}; add it first")]
+    NotEnrolled {
+        /// The publisher, by name.
+        publisher: String,
+        /// The program, by name.
+        program: String,
+    },
+    /// The name is taken.
+    #[error("{kind} {name:?} is there already; choose another name")]
+    NameTaken {
+        /// What kind of party.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The public code is taken.
+    #[error("code {0:?} is taken; choose another")]
+    CodeTaken(String),
+    /// A code that cannot stand in an address.
+    #[error(transparent)]
+    Code(#[from] CodeError),
+    /// A text that comes from outside cannot be kept.
+    #[error("{what} {text:?} is not plain: {wanted}")]
+    NotPlain {
+        /// Which text.
+        what: &'static str,
+        /// As given.
+        text: String,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// The step cannot be taken from this state.
+    #[error("{what} is {state}; {action} is not possible from there")]
+    Impossible {
+        /// Which party.
+        what: String,
+        /// Its state.
+        state: &'static str,
+        /// What was asked.
+        action: &'static str,
+    },
+    /// Another party has to be decided about first.
+    #[error("{what} is {state}; it has to be {wanted} first")]
+    NotReady {
+        /// Which party.
+        what: String,
+        /// Its state.
+        state: String,
+        /// The state it has to be in.
+        wanted: &'static str,
+    },
     /// The brand's book could not be opened.
     #[error(transparent)]
     Book(#[from] ledger::book::BookError),
@@ -89,139 +175,73 @@ pub async fn create_brands(
     let names: Vec<String> = brands.iter().map(|brand| brand.name.clone()).collect();
     let created = sqlx::query!(
         r#"
-        insert into settlement.brand (id, name, book_id, created_at, created_by)
+        insert into settlement.brand as b (id, name, book_id, created_at, created_by)
         select u.id, u.name, u.book_id, $4, $5
         from unnest($1::uuid[], $2::text[], $3::bigint[]) as u (id, name, book_id)
         on conflict (name) do nothing
+        returning b.id, to_jsonb(b) as "after!"
         "#,
         &ids,
         &names,
         &books,
-        now,
-        by.as_str(),
-    )
-    .execute(conn)
-    .await?;
-    Ok(created.rows_affected())
-}
-
-/// Creates publishers that are not there yet; returns how many were new.
-pub async fn create_publishers(
-    conn: &mut PgConnection,
-    now: DateTime<Utc>,
-    by: &Actor,
-    publishers: &[NewParty],
-) -> Result<u64, PartyError> {
-    let ids: Vec<Uuid> = publishers.iter().map(|publisher| publisher.id).collect();
-    let names: Vec<String> = publishers
-        .iter()
-        .map(|publisher| publisher.name.clone())
-        .collect();
-    let created = sqlx::query!(
-        r#"
-        insert into settlement.publisher (id, name, created_at, created_by)
-        select u.id, u.name, $3, $4
-        from unnest($1::uuid[], $2::text[]) as u (id, name)
-        on conflict (name) do nothing
-        "#,
-        &ids,
-        &names,
-        now,
-        by.as_str(),
-    )
-    .execute(conn)
-    .await?;
-    Ok(created.rows_affected())
-}
-
-/// Creates programs that are not there yet, with version 1 of their terms; returns how many were
-/// new.
-///
-/// # Errors
-/// [`PartyError::UnknownBrand`] before anything is written.
-pub async fn create_programs(
-    conn: &mut PgConnection,
-    now: DateTime<Utc>,
-    by: &Actor,
-    programs: &[NewProgram],
-) -> Result<u64, PartyError> {
-    let brands = brands_by_name(conn).await?;
-    if let Some(program) = programs.iter().find(|p| !brands.contains_key(&p.brand)) {
-        return Err(PartyError::UnknownBrand(program.brand.clone()));
-    }
-    let books: Vec<i64> = programs
-        .iter()
-        .map(|p| brands[&p.brand].1.value())
-        .collect();
-    let brand_ids: Vec<Uuid> = programs.iter().map(|p| brands[&p.brand].0).collect();
-    let ids: Vec<Uuid> = programs.iter().map(|p| p.id).collect();
-    let names: Vec<String> = programs.iter().map(|p| p.name.clone()).collect();
-    let created: Vec<Uuid> = sqlx::query_scalar!(
-        r#"
-        insert into settlement.program (book_id, id, brand_id, name, created_at, created_by)
-        select u.book_id, u.id, u.brand_id, u.name, $5, $6
-        from unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::text[])
-             as u (book_id, id, brand_id, name)
-        on conflict (book_id, name) do nothing
-        returning id
-        "#,
-        &books,
-        &ids,
-        &brand_ids,
-        &names,
         now,
         by.as_str(),
     )
     .fetch_all(&mut *conn)
     .await?;
-    let first: Vec<(ProgramRef, i32, &Terms)> = programs
-        .iter()
-        .filter(|p| created.contains(&p.id))
-        .map(|p| {
-            (
-                ProgramRef {
-                    book: brands[&p.brand].1,
-                    id: p.id,
-                },
-                1,
-                &p.terms,
-            )
-        })
+    let changes: Vec<Change> = created
+        .into_iter()
+        .map(|row| Change::created(format!("brand:{}", row.id), row.after))
         .collect();
-    insert_terms(conn, now, by, &first).await?;
-    Ok(u64::try_from(created.len()).unwrap_or(u64::MAX))
+    note(conn, now, by, "created", &changes).await?;
+    Ok(u64::try_from(changes.len()).unwrap_or(u64::MAX))
 }
 
-/// Enrols publishers in programs; those enrolled already stay as they are.
-pub async fn enrol(
+/// A brand, as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brand {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Its book.
+    pub book: BookId,
+    /// Since when it takes part.
+    pub created_at: DateTime<Utc>,
+}
+
+struct BrandRow {
+    id: Uuid,
+    name: String,
+    book_id: i64,
+    created_at: DateTime<Utc>,
+}
+
+/// Brands in order of their ids, those after one.
+pub async fn brands(
     conn: &mut PgConnection,
-    now: DateTime<Utc>,
-    by: &Actor,
-    enrolments: &[(ProgramRef, Uuid)],
-) -> Result<u64, PartyError> {
-    let books: Vec<i64> = enrolments
-        .iter()
-        .map(|(program, _)| program.book.value())
-        .collect();
-    let programs: Vec<Uuid> = enrolments.iter().map(|(program, _)| program.id).collect();
-    let publishers: Vec<Uuid> = enrolments.iter().map(|(_, publisher)| *publisher).collect();
-    let enrolled = sqlx::query!(
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Brand>, PartyError> {
+    let rows = sqlx::query_as!(
+        BrandRow,
         r#"
-        insert into settlement.enrolment
-            (book_id, program_id, publisher_id, approved_at, approved_by)
-        select u.book_id, u.program_id, u.publisher_id, $4, $5
-        from unnest($1::bigint[], $2::uuid[], $3::uuid[]) as u (book_id, program_id, publisher_id)
-        on conflict (book_id, program_id, publisher_id) do nothing
+        select id, name, book_id, created_at from settlement.brand
+        where $1::uuid is null or id > $1
+        order by id limit $2
         "#,
-        &books,
-        &programs,
-        &publishers,
-        now,
-        by.as_str(),
+        after,
+        limit,
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(enrolled.rows_affected())
+    let brand = |row: BrandRow| Brand {
+        id: row.id,
+        name: row.name,
+        book: BookId::from_value(row.book_id),
+        created_at: row.created_at,
+    };
+    Ok(rows.into_iter().map(brand).collect())
 }
 
 /// Brands by name: id and book.
@@ -282,4 +302,20 @@ pub async fn programs_by_brand(
             .push((row.name, program, currency));
     }
     Ok(programs)
+}
+
+/// Whether a text from outside can be stored and shown: one to 200 characters, no control signs.
+fn plain(what: &'static str, text: &str) -> Result<(), PartyError> {
+    let fits = (1..=200).contains(&text.chars().count())
+        && !text.contains(char::is_control)
+        && text.trim() == text;
+    if fits {
+        Ok(())
+    } else {
+        Err(PartyError::NotPlain {
+            what,
+            text: text.to_owned(),
+            wanted: "one to 200 characters, no space at either end",
+        })
+    }
 }

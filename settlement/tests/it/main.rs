@@ -10,6 +10,7 @@ mod access;
 mod facts;
 mod fixture;
 mod guards;
+mod management;
 mod posting;
 mod smoke;
 mod together;

@@ -56,7 +56,7 @@ pub(super) async fn credits(
                                    and o.occurred_at
               -- As a value, so that it is looked up for each candidate, never the other way round.
               and (
-                  select e.ended_at is null or e.ended_at > o.occurred_at
+                  select e.earns @> o.occurred_at
                   from settlement.enrolment e
                   where e.book_id = o.book_id and e.program_id = o.program_id
                     and e.publisher_id = a.publisher_id)
