@@ -68,7 +68,7 @@ pub async fn decide(
             continue;
         };
         let refunded_whole = before.refunded == before.order;
-        answers.push(match before.state.after(decision.action) {
+        answers.push(match step(before, decision.action) {
             // Refunded in full: there is nothing left to reinstate.
             Step::To(_) if decision.action == Action::Reinstate && refunded_whole => {
                 Changed::Impossible(before.state)
@@ -84,6 +84,18 @@ pub async fn decide(
     }
     write(conn, now, by, decision, steps, &stored).await?;
     Ok(answers)
+}
+
+/// What a decision does to a conversion: reinstated, one that was never approved waits again.
+fn step(before: &Stored, action: Action) -> Step {
+    match before.state.after(action) {
+        Step::To(State::Approved)
+            if action == Action::Reinstate && before.approved_version.is_none() =>
+        {
+            Step::To(State::Pending)
+        }
+        step => step,
+    }
 }
 
 /// A conversion after a decision, and what it posts.
@@ -114,13 +126,18 @@ fn taken(
             after.approved_version = Some(version);
             posting::approved::approved(&subject, &before.amounts, share)?
         }
-        (Action::Reject, _, _) => {
+        (Action::Reject, _, _)
+        | (Action::Reverse, State::Pending | State::OnHold(HeldFrom::Pending), _) => {
             after.amounts = Components::zero(before.order.currency());
             posting::rejected::rejected(&subject, &before.amounts, share)?
         }
         (Action::Hold, _, State::OnHold(from)) => posting::held::held(&subject, owed, from)?,
         (Action::Release, State::OnHold(from), _) => {
             posting::released::released(&subject, owed, from)?
+        }
+        (Action::Reinstate, _, State::Pending) => {
+            after.amounts = before.priced(before.refunded)?;
+            posting::pending::pending(&subject, &after.amounts)?
         }
         (Action::Reverse, _, _) => {
             after.amounts = Components::zero(before.order.currency());

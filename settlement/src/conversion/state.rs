@@ -34,9 +34,9 @@ pub enum Action {
     Hold,
     /// Take the share off hold.
     Release,
-    /// Take back what was approved.
+    /// Take back what was approved, or what still waits because its order is gone.
     Reverse,
-    /// Take back the reversal.
+    /// Take back the reversal: earned again, or waiting again if it never was.
     Reinstate,
 }
 
@@ -102,7 +102,7 @@ impl State {
             (Action::Release, State::OnHold(WasPending)) => Step::To(State::Pending),
             (Action::Release, State::OnHold(WasApproved))
             | (Action::Reinstate, State::Reversed) => Step::To(State::Approved),
-            (Action::Reverse, State::Approved | State::OnHold(WasApproved)) => {
+            (Action::Reverse, State::Pending | State::Approved | State::OnHold(_)) => {
                 Step::To(State::Reversed)
             }
             (Action::Approve, State::Approved)

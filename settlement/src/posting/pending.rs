@@ -10,7 +10,7 @@ use super::{Posting, PostingError, Share, Subject, constrained_lines, expected_l
 use crate::fees::Components;
 use crate::terms::RecognitionPoint;
 
-/// The entries of a new pending conversion.
+/// The entries of a conversion that is pending: new, or again.
 pub fn pending(subject: &Subject, amounts: &Components) -> Result<Posting, PostingError> {
     let mut chart = subject.chart();
     let lines = match subject.recognition {

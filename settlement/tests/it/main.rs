@@ -13,4 +13,5 @@ mod guards;
 mod management;
 mod posting;
 mod smoke;
+mod taken_back;
 mod together;
