@@ -11,6 +11,7 @@
 //! | [`attribution`] | which clicks, codes or names an order is credited to |
 //! | [`commission`], [`fees`] | what an order pays, and what each party owes or earns |
 //! | [`conversion`] | an order, from pending to approved or reversed; refunds |
+//! | [`inbox`] | what stores deliver, in whatever order it comes |
 //! | [`chart`], [`posting`] | which accounts, which entries |
 //! | [`reconcile`], [`close`] | whether books and conversions agree; the end of a month |
 //! | [`trail`] | from any figure back to its order and click |
@@ -28,6 +29,7 @@ pub mod commission;
 pub mod conversion;
 pub mod fees;
 pub mod gate;
+pub mod inbox;
 pub mod network;
 pub mod party;
 pub mod posting;

@@ -1,0 +1,355 @@
+//! The inbox: what stores deliver, kept once and acted on in the same database transaction.
+//!
+//! A delivery is verified and read before it comes here; what comes are [facts](fact). They are
+//! kept for ever, and an order is wherever all its facts together say it is: so a delivery may come
+//! twice, late, or before the order it is about, and the books end the same. What is about an order
+//! that nobody described yet waits among the facts, and counts as soon as the order is there.
+//!
+//! What it never does: keep a body, trust the order of arrival, take back what somebody else
+//! decided, or move an approved conversion to pending.
+//!
+//! One delivery at a time, unlike the rest of this crate: each is a request of its own, its sender
+//! waits for the answer, and two of the same order wait for each other.
+
+pub mod connection;
+pub mod fact;
+mod fold;
+mod steps;
+mod store;
+
+use chrono::{DateTime, Utc};
+use ledger::{Actor, Amount, Currency, Money, MoneyError};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::conversion::{
+    self, Changed, ConversionError, ConversionRef, Decision, Order, OrderRefusal, Recorded, Refund,
+    Refunded, State,
+};
+use connection::Connection;
+use fact::{Delivery, OrderSeen, Says};
+use fold::Folded;
+use store::Standing;
+
+/// What came of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// It says nothing that concerns a conversion.
+    Ignored {
+        /// Why.
+        reason: String,
+    },
+    /// Its order is not known yet; what it says counts once the order is.
+    Waiting,
+    /// Its order names no click: nobody is owed for it.
+    NotReferred,
+    /// Its order cannot be recorded.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// Its order has a conversion, and this is what was done to it now.
+    Done {
+        /// What was done: `recorded`, `refunded`, `approve`.
+        steps: Vec<String>,
+        /// What was said and could not be done.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
+    },
+}
+
+/// The answer to a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a delivery may have been refused"]
+pub struct Received {
+    /// What came of it, now or when it came first.
+    pub outcome: Outcome,
+    /// Whether it had come before.
+    pub replayed: bool,
+    /// The conversion of its order, as it is now.
+    pub conversion: Option<Converted>,
+}
+
+/// A conversion as an answer shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Converted {
+    /// Which one.
+    pub reference: ConversionRef,
+    /// Its state.
+    pub state: State,
+    /// The commission, before fees.
+    pub commission: Money,
+}
+
+/// A delivery could not be taken in; nothing of it may be committed.
+#[derive(Debug, thiserror::Error)]
+pub enum InboxError {
+    /// Stored facts cannot be read.
+    #[error("inconsistency in settlement.inbox of order {order:?}: {problem}")]
+    Inconsistent {
+        /// The order.
+        order: String,
+        /// What cannot be read.
+        problem: String,
+    },
+    /// Its conversion could not be recorded or changed.
+    #[error(transparent)]
+    Conversion(#[from] ConversionError),
+    /// Postgres failed.
+    #[error("the inbox could not be read or written")]
+    Database(#[from] sqlx::Error),
+}
+
+/// How a text that may name a click is read; nothing if no click's reference looks like that.
+pub type ReadClick<'a> = &'a (dyn Fn(&str) -> Option<Uuid> + Send + Sync);
+
+/// Takes in a delivery of a store: keeps it, and brings its order to where all that was ever said
+/// about it says it stands.
+///
+/// # Errors
+/// Nothing of the delivery may then be committed; its sender will send it again.
+pub async fn receive(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    by: &Actor,
+    connection: &Connection,
+    delivery: &Delivery,
+    read_click: ReadClick<'_>,
+) -> Result<Received, InboxError> {
+    if !store::keep(conn, now, by, connection, delivery).await? {
+        return again(conn, connection, delivery).await;
+    }
+    let (outcome, conversion) = match &delivery.says {
+        Says::Nothing(reason) => {
+            let reason = reason.clone();
+            (Outcome::Ignored { reason }, None)
+        }
+        Says::About(about) => {
+            let order = store::lock(conn, connection, about).await?;
+            settle(conn, now, by, connection, &order, read_click).await?
+        }
+    };
+    store::conclude(conn, connection, delivery, &outcome).await?;
+    Ok(Received {
+        outcome,
+        replayed: false,
+        conversion,
+    })
+}
+
+/// A delivery that came before: the same answer, with the conversion as it is now.
+async fn again(
+    conn: &mut PgConnection,
+    connection: &Connection,
+    delivery: &Delivery,
+) -> Result<Received, InboxError> {
+    let outcome = store::outcome(conn, connection, delivery).await?;
+    let conversion = match &delivery.says {
+        Says::Nothing(_) => None,
+        Says::About(about) => {
+            let order = store::canonical(conn, connection, &about.order).await?;
+            let reference = reference(connection, &order);
+            let standing = store::standing(conn, reference).await?;
+            standing.map(|standing| standing.shown(reference))
+        }
+    };
+    Ok(Received {
+        outcome,
+        replayed: true,
+        conversion,
+    })
+}
+
+fn reference(connection: &Connection, order: &str) -> ConversionRef {
+    ConversionRef::of_order(connection.program, &order_ref(connection, order))
+}
+
+fn order_ref(connection: &Connection, order: &str) -> String {
+    format!("{}{order}", connection.order_prefix)
+}
+
+/// Brings an order, which is locked, to where its facts say it stands.
+async fn settle(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    by: &Actor,
+    connection: &Connection,
+    order: &store::Locked,
+    read_click: ReadClick<'_>,
+) -> Result<(Outcome, Option<Converted>), InboxError> {
+    let folded = fold::fold(&store::facts(conn, connection, &order.key).await?);
+    let reference = reference(connection, &order.key);
+    let mut work = Work {
+        steps: Vec::new(),
+        notes: Vec::new(),
+    };
+    if let Some(seen) = &folded.order {
+        let asked = new_order(connection, &order.key, seen, read_click);
+        match asked.map(|asked| asked.filter(|it| connection.record_all || it.click.is_some())) {
+            Err(reason) => return Ok((Outcome::Refused { reason }, None)),
+            Ok(Some(asked)) => {
+                if let Some(refused) = work.record(conn, now, by, &asked).await? {
+                    return Ok((refused, None));
+                }
+            }
+            Ok(None) => {}
+        }
+    }
+    let Some(standing) = store::standing(conn, reference).await? else {
+        return Ok(match folded.order {
+            Some(_) => (Outcome::NotReferred, None),
+            None => (Outcome::Waiting, None),
+        });
+    };
+    work.refund(conn, now, by, connection, order, &folded, standing)
+        .await?;
+    work.decide(conn, now, by, connection, order, &folded)
+        .await?;
+    let standing = store::standing(conn, reference).await?;
+    let outcome = Outcome::Done {
+        steps: work.steps,
+        notes: work.notes,
+    };
+    Ok((outcome, standing.map(|it| it.shown(reference))))
+}
+
+/// The order to record; nothing if it is worth nothing, so that nobody earns by it.
+fn new_order(
+    connection: &Connection,
+    key: &str,
+    seen: &OrderSeen,
+    read_click: ReadClick<'_>,
+) -> Result<Option<Order>, String> {
+    let currency: Currency = seen
+        .currency
+        .parse()
+        .map_err(|error: MoneyError| error.to_string())?;
+    let worth = fold::money(&seen.amount, currency).map_err(|error| error.to_string())?;
+    if worth.is_negative() {
+        return Err(format!("an order cannot be worth {worth}"));
+    }
+    let Ok(amount) = Amount::new(worth) else {
+        return Ok(None);
+    };
+    let click = seen.clicks.iter().find_map(|text| read_click(text));
+    let order_ref = order_ref(connection, key);
+    Ok(Some(Order {
+        click,
+        ..Order::new(connection.program, order_ref, seen.placed_at, amount)
+    }))
+}
+
+/// What is done to one order.
+struct Work {
+    steps: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Work {
+    async fn record(
+        &mut self,
+        conn: &mut PgConnection,
+        now: DateTime<Utc>,
+        by: &Actor,
+        order: &Order,
+    ) -> Result<Option<Outcome>, InboxError> {
+        let answers = conversion::record(conn, now, by, std::slice::from_ref(order)).await?;
+        match answers.into_iter().next() {
+            Some(Recorded::New(..)) => self.steps.push("recorded".to_owned()),
+            Some(Recorded::Conflict(_, stands)) => self.notes.push(format!(
+                "the order was recorded as {stands}, which stands, and is now said to be {}",
+                order.amount.money()
+            )),
+            Some(Recorded::Refused(refusal)) => {
+                return Ok(Some(Outcome::Refused {
+                    reason: OrderRefusal::to_string(&refusal),
+                }));
+            }
+            Some(Recorded::Duplicate(_)) | None => {}
+        }
+        Ok(None)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "connection, moment and author, and what is refunded of which order"
+    )]
+    async fn refund(
+        &mut self,
+        conn: &mut PgConnection,
+        now: DateTime<Utc>,
+        by: &Actor,
+        connection: &Connection,
+        order: &store::Locked,
+        folded: &Folded,
+        standing: Standing,
+    ) -> Result<(), InboxError> {
+        let target = match folded.refunded(standing.order) {
+            Ok(target) => target,
+            Err(error) => {
+                self.notes.push(error.to_string());
+                return Ok(());
+            }
+        };
+        let more = target.checked_sub(standing.refunded);
+        let Some(amount) = more.ok().and_then(|more| Amount::new(more).ok()) else {
+            return Ok(());
+        };
+        let refund = Refund {
+            refund_ref: format!("{} of {}", target.amount(), order.key),
+            order_ref: Some(order_ref(connection, &order.key)),
+            book: Some(connection.program.book),
+            occurred_at: folded.refunded_at.unwrap_or(now),
+            amount,
+            note: folded.refund_note(),
+        };
+        let answers = conversion::refund(conn, now, by, &[refund]).await?;
+        match answers.into_iter().next() {
+            Some(Refunded::Applied(..) | Refunded::Duplicate(_)) | None => {
+                self.steps.push(format!("refunded {}", amount.money()));
+            }
+            Some(other) => self.notes.push(format!("refund not applied: {other:?}")),
+        }
+        Ok(())
+    }
+
+    async fn decide(
+        &mut self,
+        conn: &mut PgConnection,
+        now: DateTime<Utc>,
+        by: &Actor,
+        connection: &Connection,
+        order: &store::Locked,
+        folded: &Folded,
+    ) -> Result<(), InboxError> {
+        let reference = reference(connection, &order.key);
+        let mut target = folded.standing;
+        target.paid &= connection.auto_approve_on_paid;
+        let mut applied = order.applied;
+        for _ in 0..steps::LONGEST {
+            let Some(standing) = store::standing(conn, reference).await? else {
+                break;
+            };
+            let Some(action) = steps::next(standing.state, applied, target) else {
+                break;
+            };
+            let decision = Decision {
+                action,
+                reason: format!("{} says: {}", connection.source, folded.word),
+            };
+            let answers = conversion::decide(conn, now, by, &decision, &[reference]).await?;
+            let Some(Changed::To(_)) = answers.first() else {
+                self.notes.push(format!("cannot {}", action.as_str()));
+                break;
+            };
+            self.steps.push(action.as_str().to_owned());
+            applied = steps::applied(applied, action);
+        }
+        if applied != order.applied {
+            store::save_applied(conn, connection, &order.key, applied).await?;
+        }
+        Ok(())
+    }
+}
