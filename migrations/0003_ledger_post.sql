@@ -223,8 +223,7 @@ begin
         insert into ledger.entry (book_id, number, id, kind, memo, currency, effective_on, recorded_at,
             recorded_by, description, accounts, amounts, causes, reverses, voucher_id, fingerprint, hash)
         select book_id, number, id, kind, memo, currency, effective_on, p_now, p_by, description,
-               accounts, amounts, string_to_array(causes, chr(30)), reverses, voucher_id,
-               fingerprint, hash
+               accounts, amounts, causes, reverses, voucher_id, fingerprint, hash
         from chained
     ), lined as (
         insert into ledger.line (book_id, account_id, number, amount, effective_on)

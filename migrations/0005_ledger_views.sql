@@ -10,7 +10,7 @@ select b.name as book, e.number, e.effective_on, e.recorded_at, e.recorded_by, e
        e.description, a.code, a.dimensions, e.currency,
        case when g.amount > 0 then round(g.amount / 10::numeric ^ c.scale, c.scale) end as debit,
        case when g.amount < 0 then round(-g.amount / 10::numeric ^ c.scale, c.scale) end as credit,
-       e.causes, e.reverses, e.voucher_id, e.id as entry_id, e.book_id, a.id as account_id
+       string_to_array(e.causes, chr(30)) as causes, e.reverses, e.voucher_id, e.id as entry_id, e.book_id, a.id as account_id
 from ledger.entry e
 join ledger.book b on b.id = e.book_id
 join ledger.currency c on c.code = e.currency

@@ -290,8 +290,8 @@ pub async fn trial_balance(
 /// What an account did between two days, oldest first, at most `limit` lines.
 ///
 /// The next page starts `after` the [`place`](StatementLine::place) of the last line of this one.
-/// Growth: linear in `limit`, in the account's days before it, and in its lines on the first day;
-/// never in its lines before it.
+/// Growth: linear in `limit`, in the account's days before it, and in its lines on the first and
+/// the last day; never in its lines before them.
 pub async fn statement(
     conn: &mut PgConnection,
     account: (BookId, AccountId),

@@ -128,7 +128,7 @@ pub async fn conversions_of(
         where c.order_ref = $2 or c.id = $1 or c.click_id = $1 or c.event_id = $1
         union
         select e.book_id, substr(cause, 12)::uuid
-        from entry e cross join lateral unnest(e.causes) as cause
+        from entry e cross join lateral string_to_table(e.causes, chr(30)) as cause
         where cause like 'conversion:%'
         union
         select c.book_id, c.id from settlement.event r

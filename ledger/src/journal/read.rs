@@ -43,8 +43,8 @@ pub async fn find(
         Row,
         r#"
         select e.book_id, e.number, e.id, e.kind, e.memo, e.currency, e.effective_on, e.recorded_at,
-               e.recorded_by, e.description, e.accounts, e.amounts, e.causes, e.reverses,
-               e.voucher_id, e.hash
+               e.recorded_by, e.description, e.accounts, e.amounts,
+               string_to_array(e.causes, chr(30)) as "causes!", e.reverses, e.voucher_id, e.hash
         from unnest($1::bigint[], $2::uuid[]) as asked (book_id, id)
         join ledger.entry e on e.book_id = asked.book_id and e.id = asked.id
         order by e.book_id, e.number
@@ -63,8 +63,8 @@ pub async fn related(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Record
         Row,
         r#"
         select e.book_id, e.number, e.id, e.kind, e.memo, e.currency, e.effective_on, e.recorded_at,
-               e.recorded_by, e.description, e.accounts, e.amounts, e.causes, e.reverses,
-               e.voucher_id, e.hash
+               e.recorded_by, e.description, e.accounts, e.amounts,
+               string_to_array(e.causes, chr(30)) as "causes!", e.reverses, e.voucher_id, e.hash
         from ledger.book b
         join ledger.entry e on e.book_id = b.id
              and (e.id = any ($1) or e.voucher_id = any ($1) or e.reverses = any ($1))
@@ -88,8 +88,8 @@ pub async fn page(
         Row,
         r#"
         select e.book_id, e.number, e.id, e.kind, e.memo, e.currency, e.effective_on, e.recorded_at,
-               e.recorded_by, e.description, e.accounts, e.amounts, e.causes, e.reverses,
-               e.voucher_id, e.hash
+               e.recorded_by, e.description, e.accounts, e.amounts,
+               string_to_array(e.causes, chr(30)) as "causes!", e.reverses, e.voucher_id, e.hash
         from ledger.entry e
         where e.book_id = $1 and e.number >= $2
         order by e.number

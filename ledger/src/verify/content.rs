@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 
-use super::copy::{Fields, array, bigints, boolean, int4, int8, text, uuid};
+use super::copy::{Fields, bigints, boolean, int4, int8, text, uuid};
 use crate::canonical::{Content, Hash, RECORD};
 use crate::money::Currency;
 
@@ -21,7 +21,6 @@ pub(super) const EPOCH_MICROS: i64 = 946_684_800_000_000;
 pub(super) struct Scratch {
     pub accounts: Vec<i64>,
     pub amounts: Vec<i64>,
-    causes: String,
     bytes: Vec<u8>,
 }
 
@@ -40,7 +39,7 @@ pub(super) struct Row<'a> {
     description: Option<&'a str>,
     accounts: Option<&'a [u8]>,
     amounts: Option<&'a [u8]>,
-    causes: Option<&'a [u8]>,
+    causes: Option<&'a str>,
     reverses: Option<Uuid>,
     voucher: Option<Uuid>,
     pub fingerprint: Option<Hash>,
@@ -87,7 +86,7 @@ impl<'a> Row<'a> {
             description: text(description),
             accounts,
             amounts,
-            causes,
+            causes: text(causes),
             reverses: uuid(reverses),
             voucher: uuid(voucher),
             fingerprint: fingerprint.and_then(|bytes| bytes.try_into().ok()),
@@ -110,7 +109,6 @@ impl Row<'_> {
         let Scratch {
             accounts,
             amounts,
-            causes,
             bytes,
         } = scratch;
         let shaped = bigints(self.accounts, accounts).and(bigints(self.amounts, amounts));
@@ -119,7 +117,7 @@ impl Row<'_> {
             return Err("its legs are not two lists of the same length".to_owned());
         }
         balanced(accounts, amounts)?;
-        let causes = self.causes(causes)?;
+        let causes = self.causes()?;
         let (Some(id), Some(memo), Some(effective)) = (self.id, self.memo, self.effective) else {
             return Err("its id, memorandum mark or effective day cannot be read".to_owned());
         };
@@ -159,23 +157,11 @@ impl Row<'_> {
     }
 
     /// The causes as they are hashed. Each is text that cannot be mistaken for two.
-    fn causes<'s>(&self, joined: &'s mut String) -> Result<&'s str, String> {
-        joined.clear();
-        let read = array(self.causes, |item| {
-            let cause = text(Some(item)).filter(|cause| !cause.is_empty())?;
-            if cause.contains(char::is_control) {
-                return None;
-            }
-            if !joined.is_empty() {
-                joined.push(RECORD);
-            }
-            joined.push_str(cause);
-            Some(())
-        });
-        match read {
-            Some(()) => Ok(joined),
-            None => Err("its causes are not a list of plain texts".to_owned()),
-        }
+    fn causes(&self) -> Result<&str, String> {
+        let plain = |cause: &str| !cause.is_empty() && !cause.contains(char::is_control);
+        self.causes
+            .filter(|causes| causes.is_empty() || causes.split(RECORD).all(plain))
+            .ok_or_else(|| "its causes are not a list of plain texts".to_owned())
     }
 }
 

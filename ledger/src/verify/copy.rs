@@ -165,10 +165,7 @@ pub(super) fn text(field: Option<&[u8]>) -> Option<&str> {
 }
 
 /// A one-dimensional array without nulls that starts at 1, or an empty one; `None` for any other.
-pub(super) fn array<'a>(
-    field: Option<&'a [u8]>,
-    mut each: impl FnMut(&'a [u8]) -> Option<()>,
-) -> Option<()> {
+fn array<'a>(field: Option<&'a [u8]>, mut each: impl FnMut(&'a [u8]) -> Option<()>) -> Option<()> {
     let mut cursor = Cursor(field?);
     let dimensions = cursor.int4()?;
     let _flags_and_type = cursor.take(8)?;

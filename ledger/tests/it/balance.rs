@@ -552,7 +552,7 @@ async fn a_balance_and_a_page_read_days_and_not_lines() {
             .unwrap();
         sqlx::query_scalar(
             "select coalesce(idx_tup_read, 0) + coalesce(idx_tup_fetch, 0)
-             from pg_stat_all_indexes where indexrelname = 'line_pk'",
+             from pg_stat_all_indexes where indexrelname = 'line_by_account'",
         )
         .fetch_one(conn)
         .await

@@ -146,8 +146,8 @@ const FAULTS: [Fault; 30] = [
     (
         "causes are forgotten",
         POST,
-        "string_to_array(causes, chr(30))",
-        "'{}'::text[]",
+        "causes, reverses, voucher_id, fingerprint, hash\n",
+        "'', reverses, voucher_id, fingerprint, hash\n",
         Verify,
     ),
     (

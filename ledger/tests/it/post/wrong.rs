@@ -218,7 +218,7 @@ async fn store(
         "insert into ledger.entry (book_id, number, id, kind, memo, currency, effective_on,
              recorded_at, recorded_by, description, accounts, amounts, causes, fingerprint, hash)
          select 1, 1, gen_random_uuid(), 'k', false, 'USD', '2026-01-01', now(), 'me', '',
-                $1::text::bigint[], $2::text::bigint[], '{}', '', ''",
+                $1::text::bigint[], $2::text::bigint[], '', '', ''",
     )
     .bind(accounts)
     .bind(amounts)

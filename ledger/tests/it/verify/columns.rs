@@ -39,7 +39,6 @@ fn changes(column: &str, data_type: &str) -> Vec<String> {
             "coalesce(overlay($::text placing 'e' from 1)::uuid, \
                 '00000000-0000-0000-0000-000000000001')",
         ],
-        "ARRAY" if column == "causes" => &["$ || '~'::text", "$ || ''::text", "'{}'::text[]"],
         "ARRAY" => &[
             "array_prepend($[1] + 1, $[2:])",
             "array_prepend($[1] - 1, $[2:])",

@@ -317,8 +317,7 @@ begin
         for e in select *, ctid as place from ledger.entry where book_id = b.id order by number loop
             n := n + 1;
             f := ledger.fingerprint(e.book_id, e.id, e.memo, e.effective_on, e.accounts, e.amounts,
-                e.kind, e.currency, e.reverses, e.voucher_id, array_to_string(e.causes, chr(30)),
-                e.description);
+                e.kind, e.currency, e.reverses, e.voucher_id, e.causes, e.description);
             h := sha256(h || int8send(n)
                 || int8send((extract(epoch from e.recorded_at) * 1000000)::bigint)
                 || convert_to(e.recorded_by, 'UTF8') || f);
