@@ -248,7 +248,8 @@ pub(super) fn entries<'c>(
         r#"
         select e.book_id, e.number, e.id, e.kind, e.memo, e.currency, e.effective_on, e.recorded_at,
                e.recorded_by, e.description, e.accounts, e.amounts,
-               string_to_array(e.causes, chr(30)) as "causes!", e.reverses, e.voucher_id, e.fingerprint, e.hash
+               string_to_array(e.causes, chr(30)) as "causes!", e.reverses, e.voucher_id,
+               e.fingerprint, e.hash
         from unnest($1::bigint[], $2::bigint[]) with ordinality as b (id, through, rank)
         join ledger.entry e on e.book_id = b.id and e.number <= b.through
         where ($3::date is null or e.effective_on >= $3)
