@@ -73,6 +73,9 @@ create table settlement.program_intake (
         references settlement.program (book_id, id),
     constraint program_intake_age_sane check (postback_max_age_days between 1 and 365)
 );
+-- Senders name a program by its id alone.
+create index program_by_id on settlement.program (id);
+
 comment on table settlement.program_intake is 'distributed by book_id: how strict a program is with what is reported to it; none means not at all';
 
 create table settlement.discrepancy (

@@ -9,6 +9,7 @@
 //!
 //! A variant of [`Scope`] with its name below, and its place in [`Role::scopes`].
 
+pub mod request;
 mod store;
 
 use chrono::{DateTime, Utc};

@@ -6,7 +6,7 @@
 //! | module | answers |
 //! |---|---|
 //! | [`network`], [`party`], [`terms`] | who takes part, and what was promised |
-//! | [`access`] | who may speak for them |
+//! | [`access`], [`reported`] | who may speak for them, and what they said that differs |
 //! | [`tracking`] | who clicked |
 //! | [`attribution`] | which clicks, codes or names an order is credited to |
 //! | [`commission`], [`fees`] | what an order pays, and what each party owes or earns |
@@ -34,6 +34,7 @@ pub mod network;
 pub mod party;
 pub mod posting;
 pub mod reconcile;
+pub mod reported;
 pub mod terms;
 pub mod tracking;
 pub mod trail;

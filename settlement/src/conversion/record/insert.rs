@@ -28,18 +28,22 @@ pub(super) async fn events(
     let visitors: Vec<Option<String>> = column(accepted, |a| a.order.visitor.clone());
     let clicks: Vec<Option<Uuid>> = column(accepted, |a| a.order.click);
     let publishers: Vec<Option<Uuid>> = column(accepted, |a| a.order.publisher);
+    let reporters = column(accepted, |a| {
+        let reporter = a.order.reported_by.as_ref().unwrap_or(by);
+        reporter.as_str().to_owned()
+    });
     let query = sqlx::query_scalar!(
         r#"
         insert into settlement.event (book_id, id, program_id, kind, external_ref, order_ref,
             occurred_at, received_at, recorded_by, currency, amount, visitor, click_id,
             publisher_id)
         select u.book_id, u.id, u.program_id, 'order', u.reference, u.reference, u.occurred_at,
-               $11, $12, u.currency, u.amount, u.visitor, u.click_id, u.publisher_id
+               $11, u.reporter, u.currency, u.amount, u.visitor, u.click_id, u.publisher_id
         from unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[],
-                    $6::text[], $7::bigint[], $8::text[], $9::uuid[], $10::uuid[])
+                    $6::text[], $7::bigint[], $8::text[], $9::uuid[], $10::uuid[], $12::text[])
              with ordinality
              as u (book_id, id, program_id, reference, occurred_at, currency, amount, visitor,
-                   click_id, publisher_id, n)
+                   click_id, publisher_id, reporter, n)
         order by u.book_id, u.id, u.n -- two sessions with the same orders wait, and never deadlock
         on conflict (book_id, id) do nothing
         returning id
@@ -55,7 +59,7 @@ pub(super) async fn events(
         &clicks as &[Option<Uuid>],
         &publishers as &[Option<Uuid>],
         now,
-        by.as_str(),
+        &reporters,
     );
     let new: Vec<Uuid> = query.fetch_all(&mut *conn).await?;
     if new.len() == accepted.len() {

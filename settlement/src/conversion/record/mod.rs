@@ -42,6 +42,8 @@ pub struct Order {
     pub click: Option<Uuid>,
     /// The publisher that the brand names; counts where no click does.
     pub publisher: Option<Uuid>,
+    /// Who reported it, if that is somebody else than who records the batch.
+    pub reported_by: Option<Actor>,
 }
 
 impl Order {
@@ -61,6 +63,7 @@ impl Order {
             visitor: None,
             click: None,
             publisher: None,
+            reported_by: None,
         }
     }
 }
