@@ -8,6 +8,7 @@
 //! | [`network`], [`party`], [`terms`] | who takes part, and what was promised |
 //! | [`access`], [`reported`] | who may speak for them, and what they said that differs |
 //! | [`tracking`] | who clicked |
+//! | [`identity`], [`coupon`] | which user that was, who brought them, whose code they used |
 //! | [`attribution`] | which clicks, codes or names an order is credited to |
 //! | [`commission`], [`fees`] | what an order pays, and what each party owes or earns |
 //! | [`conversion`] | an order, from pending to approved or reversed; refunds |
@@ -27,8 +28,10 @@ pub mod close;
 mod columns;
 pub mod commission;
 pub mod conversion;
+pub mod coupon;
 pub mod fees;
 pub mod gate;
+pub mod identity;
 pub mod inbox;
 pub mod network;
 pub mod party;

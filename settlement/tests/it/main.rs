@@ -10,6 +10,7 @@ mod access;
 mod facts;
 mod fixture;
 mod guards;
+mod identity;
 mod management;
 mod posting;
 mod smoke;
