@@ -161,12 +161,15 @@ create table settlement.event (
     visitor text,
     click_id uuid,
     publisher_id uuid,
+    user_hash bytea,
+    coupon text,
     constraint event_pk primary key (book_id, id),
     constraint event_kind_known check (kind in ('order', 'refund')),
     constraint event_amount_positive check (amount > 0)
 );
 comment on table settlement.event is 'distributed by book_id: raw orders and refunds as received, append-only, amounts in minor units';
 comment on column settlement.event.publisher_id is 'the publisher that the sender itself named, if any';
+comment on column settlement.event.user_hash is 'who ordered, as settlement.user_hash gives it; never the id itself';
 
 create table settlement.conversion (
     book_id bigint not null,

@@ -32,18 +32,25 @@ pub(super) async fn events(
         let reporter = a.order.reported_by.as_ref().unwrap_or(by);
         reporter.as_str().to_owned()
     });
+    let users: Vec<Option<Vec<u8>>> =
+        column(accepted, |a| a.order.user.map(|user| user.bytes().to_vec()));
+    let coupons: Vec<Option<String>> = column(accepted, |a| {
+        a.order.coupon.as_ref().map(|code| code.as_str().to_owned())
+    });
     let query = sqlx::query_scalar!(
         r#"
         insert into settlement.event (book_id, id, program_id, kind, external_ref, order_ref,
             occurred_at, received_at, recorded_by, currency, amount, visitor, click_id,
-            publisher_id)
+            publisher_id, user_hash, coupon)
         select u.book_id, u.id, u.program_id, 'order', u.reference, u.reference, u.occurred_at,
-               $11, u.reporter, u.currency, u.amount, u.visitor, u.click_id, u.publisher_id
+               $11, u.reporter, u.currency, u.amount, u.visitor, u.click_id, u.publisher_id,
+               u.user_hash, u.coupon
         from unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[],
-                    $6::text[], $7::bigint[], $8::text[], $9::uuid[], $10::uuid[], $12::text[])
+                    $6::text[], $7::bigint[], $8::text[], $9::uuid[], $10::uuid[], $12::text[],
+                    $13::bytea[], $14::text[])
              with ordinality
              as u (book_id, id, program_id, reference, occurred_at, currency, amount, visitor,
-                   click_id, publisher_id, reporter, n)
+                   click_id, publisher_id, reporter, user_hash, coupon, n)
         order by u.book_id, u.id, u.n -- two sessions with the same orders wait, and never deadlock
         on conflict (book_id, id) do nothing
         returning id
@@ -60,6 +67,8 @@ pub(super) async fn events(
         &publishers as &[Option<Uuid>],
         now,
         &reporters,
+        &users as &[Option<Vec<u8>>],
+        &coupons as &[Option<String>],
     );
     let new: Vec<Uuid> = query.fetch_all(&mut *conn).await?;
     if new.len() == accepted.len() {

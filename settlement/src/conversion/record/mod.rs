@@ -17,6 +17,8 @@ use super::parked;
 use super::store::{self, CommissionRow};
 use super::{ConversionError, ConversionRef, Refunded, State, derived, is_plain, refund};
 use crate::columns::column;
+use crate::coupon::Code;
+use crate::identity::UserHash;
 use crate::network::Calendar;
 use crate::party::{self, ProgramRef};
 use crate::terms::Terms;
@@ -42,6 +44,10 @@ pub struct Order {
     pub click: Option<Uuid>,
     /// The publisher that the brand names; counts where no click does.
     pub publisher: Option<Uuid>,
+    /// Who ordered, if the brand knows its user.
+    pub user: Option<UserHash>,
+    /// The coupon code that was used.
+    pub coupon: Option<Code>,
     /// Who reported it, if that is somebody else than who records the batch.
     pub reported_by: Option<Actor>,
 }
@@ -63,6 +69,8 @@ impl Order {
             visitor: None,
             click: None,
             publisher: None,
+            user: None,
+            coupon: None,
             reported_by: None,
         }
     }
