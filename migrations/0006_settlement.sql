@@ -90,6 +90,7 @@ create table settlement.program_terms (
     unattributed text not null,
     lookback_days integer not null,
     attribution jsonb not null,
+    rules jsonb not null default '{}',
     created_at timestamptz not null,
     created_by text not null,
     constraint terms_pk primary key (book_id, program_id, version),
@@ -107,6 +108,7 @@ create table settlement.program_terms (
 );
 comment on table settlement.program_terms is 'distributed by book_id: a program''s terms by version; the latest effective at the order counts';
 comment on column settlement.program_terms.attribution is 'model, precedence of ways, claim at signup';
+comment on column settlement.program_terms.rules is 'when a rate is taken, bonus, repeat orders, caps, approval and holds by themselves';
 comment on column settlement.program_terms.fee_brand_rate is 'm: the share added to the brand''s invoice';
 comment on column settlement.program_terms.fee_publisher_rate is 'd: the share deducted from the publisher';
 
@@ -163,6 +165,7 @@ create table settlement.event (
     publisher_id uuid,
     user_hash bytea,
     coupon text,
+    details jsonb not null default '{}',
     constraint event_pk primary key (book_id, id),
     constraint event_kind_known check (kind in ('order', 'refund')),
     constraint event_amount_positive check (amount > 0)
@@ -170,6 +173,7 @@ create table settlement.event (
 comment on table settlement.event is 'distributed by book_id: raw orders and refunds as received, append-only, amounts in minor units';
 comment on column settlement.event.publisher_id is 'the publisher that the sender itself named, if any';
 comment on column settlement.event.user_hash is 'who ordered, as settlement.user_hash gives it; never the id itself';
+comment on column settlement.event.details is 'what else the sender said and rules look at: product, plan, category, new or returning customer, paid';
 
 create table settlement.conversion (
     book_id bigint not null,
@@ -189,6 +193,13 @@ create table settlement.conversion (
     order_amount bigint not null,
     refunded bigint not null,
     frozen_rate jsonb not null,
+    priced_by jsonb not null default '{}',
+    customer text,
+    paid_at timestamptz,
+    original_currency text,
+    original_amount bigint,
+    original_refunded bigint,
+    fx jsonb,
     gross bigint not null,
     brand_due bigint not null,
     publisher_due bigint not null,
@@ -208,14 +219,33 @@ create table settlement.conversion (
         and brand_due = gross + fee_brand and gross >= 0 and publisher_due >= 0
         and fee_brand >= 0 and fee_publisher >= 0),
     constraint conversion_refunds_within_order check (refunded between 0 and order_amount),
+    constraint conversion_original_whole check (
+        (original_currency is null) = (original_amount is null)
+        and (original_currency is null) = (original_refunded is null)
+        and (original_currency is not null or fx is null)
+        and original_refunded between 0 and original_amount
+        and original_currency <> currency),
+    constraint conversion_without_rate_earns_nothing check (
+        original_currency is null or fx is not null or order_amount = 0 and gross = 0),
     constraint conversion_unattributed_owes_nobody check (
         publisher_id is not null or publisher_due = 0)
 ) with (fillfactor = 80);
 comment on table settlement.conversion is 'distributed by book_id: the current state and amounts of each order''s conversion, minor units; history in change and commission';
 comment on column settlement.conversion.version is 'how often it changed; names the entries of each change';
 comment on column settlement.conversion.frozen_rate is 'the rate or flat amount it was priced with; refunds recompute with it';
+comment on column settlement.conversion.priced_by is 'why it pays what it pays: first or repeat order, the rate rule, the tier, the bonus, the cap it is over';
+comment on column settlement.conversion.customer is 'who ordered, as far as the sender tells: an opaque id; tells first orders from repeat ones';
+comment on column settlement.conversion.original_currency is 'the order''s own currency, where it is not the program''s; without fx it waits for a rate';
+comment on column settlement.conversion.fx is 'the stored rate it was converted with: rate, day, source, time; refunds use it again';
 create index conversion_by_order on settlement.conversion (order_ref);
-create index conversion_of_publisher on settlement.conversion (book_id, program_id, publisher_id);
+create index conversion_of_publisher on settlement.conversion
+    (book_id, program_id, publisher_id, occurred_at);
+create index conversion_of_customer on settlement.conversion
+    (book_id, program_id, customer, occurred_at) where customer is not null;
+create index conversion_of_click on settlement.conversion (book_id, click_id, occurred_at)
+    where click_id is not null;
+create index conversion_awaiting_rate on settlement.conversion (book_id, id)
+    where original_currency is not null and fx is null;
 create index conversion_undecided on settlement.conversion (book_id, occurred_at)
     where state in ('pending', 'on_hold');
 

@@ -13,6 +13,7 @@
 //! | [`commission`], [`fees`] | what an order pays, and what each party owes or earns |
 //! | [`conversion`] | an order, from pending to approved or reversed; refunds |
 //! | [`inbox`] | what stores deliver, in whatever order it comes |
+//! | [`rules`], [`rates`] | rates of their own, caps, bonuses; currencies at stored rates |
 //! | [`chart`], [`posting`] | which accounts, which entries |
 //! | [`reconcile`], [`close`] | whether books and conversions agree; the end of a month |
 //! | [`trail`] | from any figure back to its order and click |
@@ -36,8 +37,10 @@ pub mod inbox;
 pub mod network;
 pub mod party;
 pub mod posting;
+pub mod rates;
 pub mod reconcile;
 pub mod reported;
+pub mod rules;
 pub mod terms;
 pub mod tracking;
 pub mod trail;

@@ -110,10 +110,20 @@ impl Calendar {
         Ok(Calendar { zone, fence })
     }
 
+    /// The zone in which days and months are counted.
+    pub(crate) fn zone(self) -> Tz {
+        self.zone
+    }
+
+    /// The day of a moment in the accounting zone, open or not.
+    pub(crate) fn day(self, at: DateTime<Utc>) -> NaiveDate {
+        at.with_timezone(&self.zone).date_naive()
+    }
+
     /// The day of a moment in the accounting zone, or the first open day if its month is closed,
     /// with the month it belongs to.
     pub(crate) fn effective(self, at: DateTime<Utc>) -> (NaiveDate, Option<Period>) {
-        let day = at.with_timezone(&self.zone).date_naive();
+        let day = self.day(at);
         match self.fence.and_then(|fence| fence.succ_opt()) {
             Some(first_open) if day < first_open => (first_open, Some(Period::containing(day))),
             _ => (day, None),

@@ -153,6 +153,14 @@ pub enum PartyError {
         /// What cannot be read.
         problem: String,
     },
+    /// Rules that do not go with the program.
+    #[error("rules of program {program}: {problem}")]
+    Rules {
+        /// The program.
+        program: Uuid,
+        /// What does not fit.
+        problem: String,
+    },
     /// Postgres failed.
     #[error("parties could not be read or created")]
     Database(#[from] sqlx::Error),

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::attribution::AttributionTerms;
 use crate::commission::CommissionRule;
 use crate::fees::{FeeModel, Fees};
+use crate::rules::Rules;
 
 /// When a commission enters the books.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -65,6 +66,8 @@ pub struct Terms {
     pub lookback_days: i32,
     /// How an order finds its publishers.
     pub attribution: AttributionTerms,
+    /// When the rate is taken, bonus, repeat orders, caps, what is approved or held by itself.
+    pub rules: Rules,
 }
 
 impl Terms {

@@ -8,6 +8,7 @@ use settlement::attribution::{AttributionTerms, Model, Way};
 use settlement::commission::{CommissionRule, Flat, Percentage};
 use settlement::fees::FeeModel;
 use settlement::party::{self, NewParty, NewProgram};
+use settlement::rules::Rules;
 use settlement::terms::{Presentation, RecognitionPoint, Terms, Unattributed};
 use uuid::Uuid;
 
@@ -181,6 +182,7 @@ fn terms(args: &ProgramArgs) -> anyhow::Result<Terms> {
         unattributed: Unattributed::RecordOnly,
         lookback_days: args.lookback_days,
         attribution: args.attribution.terms(),
+        rules: Rules::default(),
     })
 }
 

@@ -21,10 +21,12 @@
 //! Rules are stored as tagged JSON, so no migration is needed. Never change the meaning of a field
 //! that is stored: give the changed rule a name of its own.
 
+mod combined;
 mod flat;
 mod percentage;
 mod tiered;
 
+pub use combined::Combined;
 pub use flat::Flat;
 pub use percentage::Percentage;
 pub use tiered::{Tier, Tiered, Volume};
@@ -52,6 +54,15 @@ impl CommissionRule {
         match self {
             Self::Flat(_) | Self::Percentage(_) => None,
             Self::Tiered(tiered) => Some(tiered.entry()),
+        }
+    }
+
+    /// Whether it has a tier of that name.
+    #[must_use]
+    pub fn has_tier(&self, name: &str) -> bool {
+        match self {
+            Self::Flat(_) | Self::Percentage(_) => false,
+            Self::Tiered(tiered) => tiered.tiers().iter().any(|tier| tier.name == name),
         }
     }
 
@@ -104,6 +115,8 @@ pub enum FrozenRate {
     Flat(Flat),
     /// A share of the order's value.
     Percentage(Percentage),
+    /// A share and a fixed amount: a rate with a bonus.
+    Combined(Combined),
 }
 
 impl FrozenRate {
@@ -112,6 +125,7 @@ impl FrozenRate {
         match self {
             Self::Flat(flat) => flat.gross(basis),
             Self::Percentage(percentage) => Ok(percentage.gross(basis, rounding)),
+            Self::Combined(combined) => combined.gross(basis, rounding),
         }
     }
 }

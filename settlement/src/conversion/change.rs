@@ -57,32 +57,54 @@ pub async fn decide(
     decision: &Decision,
     conversions: &[ConversionRef],
 ) -> Result<Vec<Changed>, ConversionError> {
-    let stored = stored::lock(conn, conversions).await?;
+    let each: Vec<_> = conversions
+        .iter()
+        .map(|reference| (*reference, decision.clone()))
+        .collect();
+    decide_each(conn, now, by, &each).await
+}
+
+/// The same with a decision of its own for each; a conversion named twice takes the first.
+///
+/// # Errors
+/// Only for the whole batch; nothing of it may then be committed.
+pub async fn decide_each(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    by: &Actor,
+    decisions: &[(ConversionRef, Decision)],
+) -> Result<Vec<Changed>, ConversionError> {
+    let conversions: Vec<ConversionRef> = decisions.iter().map(|(to, _)| *to).collect();
+    let stored = stored::lock(conn, &conversions).await?;
     let calendar = Calendar::read(conn).await?;
     let mut seen = HashSet::new();
     let mut steps = Vec::new();
-    let mut answers = Vec::with_capacity(conversions.len());
-    for reference in conversions {
+    let mut answers = Vec::with_capacity(decisions.len());
+    for (reference, decision) in decisions {
         let Some(before) = stored.get(reference) else {
             answers.push(Changed::Unknown);
             continue;
         };
-        let refunded_whole = before.refunded == before.order;
+        let refunded_whole = before.is_returned();
         answers.push(match step(before, decision.action) {
+            // Nobody knows yet what it is worth.
+            Step::To(_) if decision.action == Action::Approve && before.awaits_rate() => {
+                Changed::Impossible(before.state)
+            }
             // Refunded in full: there is nothing left to reinstate.
             Step::To(_) if decision.action == Action::Reinstate && refunded_whole => {
                 Changed::Impossible(before.state)
             }
             Step::To(state) if !seen.insert(*reference) => Changed::Already(state),
             Step::To(state) => {
-                steps.push(taken(before, decision.action, state, calendar, now)?);
+                steps.push(taken(before, decision, state, calendar, now)?);
                 Changed::To(state)
             }
             Step::Already => Changed::Already(before.state),
             Step::Impossible => Changed::Impossible(before.state),
         });
     }
-    write(conn, now, by, decision, steps, &stored).await?;
+    write(conn, now, by, steps, &stored).await?;
     Ok(answers)
 }
 
@@ -100,17 +122,19 @@ fn step(before: &Stored, action: Action) -> Step {
 
 /// A conversion after a decision, and what it posts.
 struct Taken {
+    decision: Decision,
     after: Stored,
     posting: Posting,
 }
 
 fn taken(
     before: &Stored,
-    action: Action,
+    decision: &Decision,
     state: State,
     calendar: Calendar,
     now: DateTime<Utc>,
 ) -> Result<Taken, ConversionError> {
+    let action = decision.action;
     let day = calendar.effective(now);
     let version = before.version + 1;
     let subject = before.subject(version, day, Vec::new());
@@ -136,7 +160,7 @@ fn taken(
             posting::released::released(&subject, owed, from)?
         }
         (Action::Reinstate, _, State::Pending) => {
-            after.amounts = before.priced(before.refunded)?;
+            after.amounts = before.priced()?;
             posting::pending::pending(&subject, &after.amounts)?
         }
         (Action::Reverse, _, _) => {
@@ -145,7 +169,7 @@ fn taken(
             posting::reversed::reversed(&subject, &before.amounts, share, approval.as_ref())?
         }
         (Action::Reinstate, _, _) => {
-            after.amounts = before.priced(before.refunded)?;
+            after.amounts = before.priced()?;
             // A reversal of a share on hold, or with a refund since, is no mirror of what returns.
             let reversal = before
                 .was(Action::Reverse, State::Approved)
@@ -157,7 +181,11 @@ fn taken(
         }
         (Action::Hold | Action::Release, _, _) => Posting::default(),
     };
-    Ok(Taken { after, posting })
+    Ok(Taken {
+        decision: decision.clone(),
+        after,
+        posting,
+    })
 }
 
 /// The approval that a reversal may mirror: none if a refund changed the amounts since.
@@ -189,7 +217,6 @@ async fn write(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
     by: &Actor,
-    decision: &Decision,
     steps: Vec<Taken>,
     stored: &HashMap<ConversionRef, Stored>,
 ) -> Result<(), ConversionError> {
@@ -200,7 +227,12 @@ async fn write(
     let mut commissions = Vec::new();
     let mut saved = Vec::with_capacity(steps.len());
     let mut postings = Vec::with_capacity(steps.len());
-    for Taken { after, posting } in steps {
+    for Taken {
+        decision,
+        after,
+        posting,
+    } in steps
+    {
         let before = &stored[&after.reference];
         changes.push(ChangeRow {
             reference: after.reference,
@@ -208,7 +240,7 @@ async fn write(
             action: decision.action.as_str(),
             from: before.state,
             to: after.state,
-            reason: decision.reason.clone(),
+            reason: decision.reason,
             entries: posting
                 .entries
                 .iter()

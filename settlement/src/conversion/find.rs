@@ -8,14 +8,16 @@ use sqlx::PgConnection;
 
 use super::{ConversionError, ConversionRef};
 
-/// Conversions by the brands' order references, in every book; several may share one.
+/// Conversions by the brands' order references, in every book, each with the currency in which its
+/// order was reported; several may share a reference.
 pub async fn find_by_order(
     conn: &mut PgConnection,
     order_refs: &[String],
 ) -> Result<HashMap<String, Vec<(ConversionRef, Currency)>>, ConversionError> {
     let rows = sqlx::query!(
         r#"
-        select book_id, id, order_ref, currency from settlement.conversion
+        select book_id, id, order_ref, coalesce(original_currency, currency) as "currency!"
+        from settlement.conversion
         where order_ref = any ($1)
         order by book_id, id
         "#,

@@ -13,6 +13,7 @@
 //! [posting manual](crate::posting).
 
 pub mod change;
+mod details;
 mod find;
 pub mod parked;
 pub mod record;
@@ -31,6 +32,7 @@ use crate::party::{PartyError, ProgramRef};
 use crate::posting::PostingError;
 
 pub use change::{Changed, Decision, decide};
+pub use details::Details;
 pub use find::{find_by_order, undecided};
 pub use record::{Order, OrderRefusal, Recorded, record};
 pub use refund::{Refund, RefundRefusal, Refunded, refund};
@@ -107,6 +109,12 @@ pub enum ConversionError {
     /// A posting cannot be built.
     #[error(transparent)]
     Posting(#[from] PostingError),
+    /// Rate rules cannot be read.
+    #[error(transparent)]
+    Rule(#[from] crate::rules::book::RuleError),
+    /// Rates of exchange cannot be read.
+    #[error(transparent)]
+    Rate(#[from] crate::rates::RateError),
     /// A commission cannot be computed.
     #[error(transparent)]
     Commission(#[from] CommissionError),

@@ -218,7 +218,7 @@ impl Work {
         };
         let event = event_of(stored, refund);
         if let Some((minor, order_ref)) = self.known.get(&event) {
-            let stands = Money::try_from_minor(*minor, stored.order.currency())
+            let stands = Money::try_from_minor(*minor, stored.reported().0.currency())
                 .map_err(CommissionError::from)?;
             return Ok(
                 if stands == refund.amount.money() && *order_ref == stored.order_ref {
@@ -228,17 +228,13 @@ impl Work {
                 },
             );
         }
-        if refund.amount.minor() > stored.left()?.minor() {
+        if refund.amount.minor() > stored.left_reported()?.minor() {
             return Ok(Refunded::Parked(Reason::ExceedsOrder));
         }
-        let refunded = stored
-            .refunded
-            .checked_add(refund.amount.money())
-            .map_err(CommissionError::from)?;
         self.known
             .insert(event, (refund.amount.minor(), stored.order_ref.clone()));
         self.before.entry(reference).or_insert(stored.version);
-        let step = step(stored, refund, refunded, event, calendar)?;
+        let step = step(stored, refund, event, calendar)?;
         self.events.push((position, reference, event));
         let state = step.change.to;
         self.changes.push(step.change);
@@ -300,13 +296,12 @@ struct RefundStep {
 fn step(
     stored: &mut Stored,
     refund: &Refund,
-    refunded: Money,
     event: Uuid,
     calendar: Calendar,
 ) -> Result<RefundStep, ConversionError> {
     let (before, share) = (stored.clone(), share_of(stored.state));
     stored.version += 1;
-    stored.refunded = refunded;
+    stored.give_back(refund.amount.money())?;
     let stage = match before.state {
         State::Pending | State::OnHold(HeldFrom::Pending) => Some(HeldFrom::Pending),
         State::Approved | State::OnHold(HeldFrom::Approved) => Some(HeldFrom::Approved),
@@ -315,8 +310,8 @@ fn step(
     };
     let mut posting = Posting::default();
     if let Some(stage) = stage {
-        stored.amounts = before.priced(refunded)?;
-        if refunded == stored.order {
+        stored.amounts = stored.priced()?;
+        if stored.is_returned() {
             stored.state = State::Reversed;
         }
         // It counts no earlier than what it takes back.
@@ -383,7 +378,11 @@ async fn insert_events(
         &column(events, |(at, ..)| refunds[*at].refund_ref.clone()),
         &column(events, |(_, r, _)| of(r).order_ref.clone()),
         &column(events, |(at, ..)| refunds[*at].occurred_at),
-        &column(events, |(_, r, _)| of(r).order.currency().code().to_owned()),
+        &column(events, |(at, ..)| refunds[*at]
+            .amount
+            .currency()
+            .code()
+            .to_owned()),
         &column(events, |(at, ..)| refunds[*at].amount.minor()),
         now,
         by.as_str(),

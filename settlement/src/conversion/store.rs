@@ -88,18 +88,34 @@ pub(super) async fn save(
     let approved: Vec<Option<i32>> = column(conversions, |(_, s)| s.approved_version);
     let holds: Vec<Option<String>> =
         column(conversions, |(_, s)| s.state.stored().1.map(str::to_owned));
+    let originals: Vec<Option<i64>> = column(conversions, |(_, s)| {
+        s.original
+            .as_ref()
+            .map(|original| original.refunded.minor())
+    });
+    let quotes: Vec<Option<serde_json::Value>> = column(conversions, |(_, s)| {
+        let quote = s
+            .original
+            .as_ref()
+            .and_then(|original| original.quote.as_ref());
+        quote.map(|quote| serde_json::json!(quote))
+    });
     let query = sqlx::query!(
         r#"
         update settlement.conversion c
         set version = u.version, state = u.state, held_from = u.held_from,
             approved_version = u.approved_version, refunded = u.refunded, gross = u.gross,
             brand_due = u.brand_due, publisher_due = u.publisher_due, fee_brand = u.fee_brand,
-            fee_publisher = u.fee_publisher, changed_at = $14, changed_by = $15
+            fee_publisher = u.fee_publisher, order_amount = u.order_amount,
+            original_refunded = u.original_refunded, fx = u.fx, priced_by = u.priced_by,
+            changed_at = $18, changed_by = $19
         from unnest($1::bigint[], $2::uuid[], $3::int[], $4::int[], $5::text[], $6::text[],
                     $7::int[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
-                    $12::bigint[], $13::bigint[])
+                    $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::jsonb[],
+                    $17::jsonb[])
              as u (book_id, id, before, version, state, held_from, approved_version, refunded,
-                   gross, brand_due, publisher_due, fee_brand, fee_publisher)
+                   gross, brand_due, publisher_due, fee_brand, fee_publisher, order_amount,
+                   original_refunded, fx, priced_by)
         where c.book_id = u.book_id and c.id = u.id and c.version = u.before
         "#,
         &column(conversions, |(_, s)| s.reference.book.value()),
@@ -115,6 +131,10 @@ pub(super) async fn save(
         &column(conversions, |(_, s)| s.amounts.publisher_due().minor()),
         &column(conversions, |(_, s)| s.amounts.fee_brand().minor()),
         &column(conversions, |(_, s)| s.amounts.fee_publisher().minor()),
+        &column(conversions, |(_, s)| s.order.minor()),
+        &originals as &[Option<i64>],
+        &quotes as &[Option<serde_json::Value>],
+        &column(conversions, |(_, s)| serde_json::json!(s.priced_by)),
         now,
         by.as_str(),
     );

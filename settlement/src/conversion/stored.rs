@@ -13,6 +13,8 @@ use crate::commission::{Basis, CommissionError, FrozenRate};
 use crate::fees::Components;
 use crate::party::{self, ProgramRef};
 use crate::posting::Subject;
+use crate::rates::Quote;
+use crate::rules::PricedBy;
 use crate::terms::Terms;
 
 /// A conversion as stored, with its terms.
@@ -30,7 +32,10 @@ pub(super) struct Stored {
     pub click: Option<Uuid>,
     pub order: Money,
     pub refunded: Money,
+    /// The order as it was reported, where that was in another currency.
+    pub original: Option<Original>,
     pub frozen: FrozenRate,
+    pub priced_by: PricedBy,
     pub amounts: Components,
     pub terms: Terms,
     /// When it was approved or reinstated last.
@@ -39,7 +44,71 @@ pub(super) struct Stored {
     pub latest: Option<(String, String)>,
 }
 
+/// An order in another currency than its program's.
+#[derive(Debug, Clone)]
+pub(super) struct Original {
+    pub amount: Money,
+    pub refunded: Money,
+    /// The rate it was converted with; none while it waits for one.
+    pub quote: Option<Quote>,
+}
+
 impl Stored {
+    /// The order as it was reported, and how much of that was refunded.
+    pub(super) fn reported(&self) -> (Money, Money) {
+        match &self.original {
+            Some(original) => (original.amount, original.refunded),
+            None => (self.order, self.refunded),
+        }
+    }
+
+    /// Whether all of the order was refunded.
+    pub(super) fn is_returned(&self) -> bool {
+        let (order, refunded) = self.reported();
+        order == refunded
+    }
+
+    /// Whether it waits for a rate of exchange.
+    pub(super) fn awaits_rate(&self) -> bool {
+        self.original.as_ref().is_some_and(|o| o.quote.is_none())
+    }
+
+    /// What is left of the order, as it was reported.
+    pub(super) fn left_reported(&self) -> Result<Money, ConversionError> {
+        let (order, refunded) = self.reported();
+        Ok(order.checked_sub(refunded).map_err(CommissionError::from)?)
+    }
+
+    /// Takes a refund in the currency of the order into account. All refunds together are converted
+    /// at the frozen rate, so that a refund of everything leaves exactly nothing.
+    pub(super) fn give_back(&mut self, refund: Money) -> Result<(), ConversionError> {
+        let wrong = CommissionError::from;
+        let Some(original) = &mut self.original else {
+            self.refunded = self.refunded.checked_add(refund).map_err(wrong)?;
+            return Ok(());
+        };
+        original.refunded = original.refunded.checked_add(refund).map_err(wrong)?;
+        self.refunded = self.converted_refunds()?;
+        Ok(())
+    }
+
+    /// What was refunded so far, in the program's currency.
+    pub(super) fn converted_refunds(&self) -> Result<Money, ConversionError> {
+        let Some(original) = &self.original else {
+            return Ok(self.refunded);
+        };
+        let Some(quote) = &original.quote else {
+            return Ok(Money::zero(self.terms.currency));
+        };
+        if original.refunded == original.amount {
+            return Ok(self.order);
+        }
+        let terms = &self.terms;
+        let refunded = quote.convert(original.refunded, terms.currency, terms.rounding);
+        let refunded = refunded.map_err(CommissionError::from)?;
+        Ok(refunded.lesser(self.order).map_err(CommissionError::from)?)
+    }
+
     /// The conversion as the posting manual sees it, at one of its changes.
     pub(super) fn subject(
         &self,
@@ -78,9 +147,13 @@ impl Stored {
             .map_err(CommissionError::from)?)
     }
 
-    /// What the conversion earns after refunds of this much, at the frozen rate.
-    pub(super) fn priced(&self, refunded: Money) -> Result<Components, ConversionError> {
-        let basis = Basis::new(self.order, refunded)?;
+    /// What the conversion earns after its refunds, at the frozen rate. Nothing while nobody knows
+    /// what the order is worth.
+    pub(super) fn priced(&self) -> Result<Components, ConversionError> {
+        if self.awaits_rate() || self.is_returned() {
+            return Ok(Components::zero(self.terms.currency));
+        }
+        let basis = Basis::new(self.order, self.refunded)?;
         let gross = self.frozen.gross(basis, self.terms.rounding)?;
         Ok(Components::of(
             gross,
@@ -118,6 +191,7 @@ pub(super) async fn lock(
         select c.book_id, c.id, c.program_id, c.order_ref, c.event_id, c.occurred_at,
                c.terms_version, c.state, c.held_from, c.version, c.approved_version,
                c.publisher_id, c.click_id, c.currency, c.order_amount, c.refunded, c.frozen_rate,
+               c.priced_by, c.original_currency, c.original_amount, c.original_refunded, c.fx,
                c.gross, c.fee_brand, c.fee_publisher,
                latest.action as "latest_action?", latest.from_state as "latest_from?",
                (select max(h.changed_at) from settlement.change h
@@ -165,6 +239,11 @@ struct Row {
     order_amount: i64,
     refunded: i64,
     frozen_rate: serde_json::Value,
+    priced_by: serde_json::Value,
+    original_currency: Option<String>,
+    original_amount: Option<i64>,
+    original_refunded: Option<i64>,
+    fx: Option<serde_json::Value>,
     gross: i64,
     fee_brand: i64,
     fee_publisher: i64,
@@ -181,6 +260,27 @@ impl Row {
         }
     }
 
+    fn original(&self) -> Result<Option<Original>, ConversionError> {
+        let wrong = |problem: &str| ConversionError::Inconsistent {
+            conversion: self.id,
+            problem: problem.to_owned(),
+        };
+        let Some(currency) = &self.original_currency else {
+            return Ok(None);
+        };
+        let currency: Currency = currency.parse().map_err(|_| wrong("original_currency"))?;
+        let money = |minor: Option<i64>| {
+            let minor = minor.ok_or_else(|| wrong("original_amount"))?;
+            Money::try_from_minor(minor, currency).map_err(|_| wrong("original_amount"))
+        };
+        let quote = self.fx.clone().map(serde_json::from_value).transpose();
+        Ok(Some(Original {
+            amount: money(self.original_amount)?,
+            refunded: money(self.original_refunded)?,
+            quote: quote.map_err(|_| wrong("fx"))?,
+        }))
+    }
+
     fn read(self, versions: &[(i32, Terms)]) -> Result<Stored, ConversionError> {
         let conversion = self.id;
         let wrong = |problem: &str| ConversionError::Inconsistent {
@@ -188,6 +288,7 @@ impl Row {
             problem: problem.to_owned(),
         };
         let currency: Currency = self.currency.parse().map_err(|_| wrong("currency"))?;
+        let original = self.original()?;
         let money = |minor| Money::try_from_minor(minor, currency).map_err(|_| wrong("amount"));
         let terms = versions
             .iter()
@@ -208,6 +309,8 @@ impl Row {
             click: self.click_id,
             order: money(self.order_amount)?,
             refunded: money(self.refunded)?,
+            original,
+            priced_by: serde_json::from_value(self.priced_by).map_err(|_| wrong("priced_by"))?,
             frozen: serde_json::from_value(self.frozen_rate).map_err(|_| wrong("frozen_rate"))?,
             amounts: Components::from_parts(
                 money(self.gross)?,

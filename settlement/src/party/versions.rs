@@ -41,6 +41,14 @@ pub(super) async fn insert_terms(
     by: &Actor,
     versions: &[(ProgramRef, i32, &Terms)],
 ) -> Result<(), PartyError> {
+    for (program, _, terms) in versions {
+        if let Some(problem) = terms.rules.flaw(terms.currency) {
+            return Err(PartyError::Rules {
+                program: program.id,
+                problem,
+            });
+        }
+    }
     let each = |f: &dyn Fn(&Terms) -> String| -> Vec<String> {
         versions.iter().map(|(_, _, terms)| f(terms)).collect()
     };
@@ -57,6 +65,10 @@ pub(super) async fn insert_terms(
     let rules: Vec<_> = versions
         .iter()
         .map(|(_, _, t)| serde_json::json!(t.rule))
+        .collect();
+    let more: Vec<_> = versions
+        .iter()
+        .map(|(_, _, t)| serde_json::json!(t.rules))
         .collect();
     let fees: Vec<Fees> = versions
         .iter()
@@ -80,11 +92,12 @@ pub(super) async fn insert_terms(
         insert into settlement.program_terms
             (book_id, program_id, version, effective_from, currency, rule, fee_model,
              fee_brand_rate, fee_publisher_rate, rounding, recognition_point, presentation,
-             unattributed, lookback_days, attribution, created_at, created_by)
-        select u.*, $16, $17
+             unattributed, lookback_days, attribution, rules, created_at, created_by)
+        select u.*, $17, $18
         from unnest($1::bigint[], $2::uuid[], $3::int[], $4::timestamptz[], $5::text[],
                     $6::jsonb[], $7::text[], $8::numeric[], $9::numeric[], $10::text[],
-                    $11::text[], $12::text[], $13::text[], $14::int[], $15::jsonb[]) as u
+                    $11::text[], $12::text[], $13::text[], $14::int[], $15::jsonb[],
+                    $16::jsonb[]) as u
         "#,
         &books,
         &programs,
@@ -101,6 +114,7 @@ pub(super) async fn insert_terms(
         &each(&|t| t.unattributed.as_str().to_owned()),
         &lookbacks,
         &attributions,
+        &more,
         now,
         by.as_str(),
     );
@@ -124,7 +138,7 @@ pub(crate) async fn terms_of(
         select t.book_id, t.program_id, t.version, t.effective_from, t.currency, t.rule,
                t.fee_model, t.fee_brand_rate, t.fee_publisher_rate, t.rounding,
                t.recognition_point, t.presentation, t.unattributed, t.lookback_days,
-               t.attribution
+               t.attribution, t.rules
         from unnest($1::bigint[], $2::uuid[]) as asked (book_id, id)
         join settlement.program_terms t on t.book_id = asked.book_id and t.program_id = asked.id
         order by t.book_id, t.program_id, t.version
@@ -166,6 +180,7 @@ struct TermsRow {
     unattributed: String,
     lookback_days: i32,
     attribution: serde_json::Value,
+    rules: serde_json::Value,
 }
 
 impl TermsRow {
@@ -195,6 +210,7 @@ impl TermsRow {
             lookback_days: self.lookback_days,
             attribution: serde_json::from_value(self.attribution)
                 .map_err(|e| format!("attribution: {e}"))?,
+            rules: serde_json::from_value(self.rules).map_err(|e| format!("rules: {e}"))?,
         })
     }
 }

@@ -11,6 +11,7 @@ use settlement::conversion::{
 };
 use settlement::fees::FeeModel;
 use settlement::party::{self, NewParty, NewProgram, ProgramRef};
+use settlement::rules::Rules;
 use settlement::terms::{Presentation, RecognitionPoint, Terms, Unattributed};
 use settlement::tracking::{self, Click};
 use settlement::{close, network};
@@ -63,6 +64,7 @@ pub(crate) fn terms() -> Terms {
         unattributed: Unattributed::RecordOnly,
         lookback_days: 30,
         attribution: AttributionTerms::default(),
+        rules: Rules::default(),
     }
 }
 

@@ -177,7 +177,7 @@ async fn what_is_wrong_with_one_order_is_its_own_answer() {
     bad[0].order_ref = "with a nul \0".to_owned();
     bad[1].order_ref = String::new();
     bad[2].visitor = Some("\0".to_owned());
-    bad[3].amount = amount("99 JPY");
+    bad[3].details.product = Some("\0".to_owned());
     bad[4].occurred_at = at("2009-12-31 23:59");
     bad[5].amount = amount("92233720368547758.07 USD");
     let mut batch = bad.to_vec();

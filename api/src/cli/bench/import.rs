@@ -13,6 +13,7 @@ use settlement::attribution::AttributionTerms;
 use settlement::commission::{CommissionRule, Percentage};
 use settlement::fees::FeeModel;
 use settlement::party::{self, NewParty, NewProgram, ProgramRef};
+use settlement::rules::Rules;
 use settlement::terms::{Presentation, RecognitionPoint, Terms, Unattributed};
 use settlement::tracking::{self, Click};
 use sqlx::PgConnection;
@@ -256,6 +257,7 @@ fn terms(effective_from: DateTime<Utc>) -> anyhow::Result<Terms> {
         unattributed: Unattributed::RecordOnly,
         lookback_days: 30,
         attribution: AttributionTerms::default(),
+        rules: Rules::default(),
     })
 }
 

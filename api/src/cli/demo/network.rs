@@ -12,6 +12,7 @@ use settlement::commission::{
 };
 use settlement::fees::FeeModel;
 use settlement::party::{self, NewParty, NewProgram, ProgramRef};
+use settlement::rules::Rules;
 use settlement::terms::{Presentation, RecognitionPoint, Terms, Unattributed};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -110,6 +111,7 @@ fn program(
         unattributed: Unattributed::RecordOnly,
         lookback_days: 30,
         attribution: AttributionTerms::default(),
+        rules: Rules::default(),
     };
     match brand {
         "United Kingdom" => terms.rule = tiered(currency)?,

@@ -41,16 +41,16 @@ pub(super) async fn events(
         r#"
         insert into settlement.event (book_id, id, program_id, kind, external_ref, order_ref,
             occurred_at, received_at, recorded_by, currency, amount, visitor, click_id,
-            publisher_id, user_hash, coupon)
+            publisher_id, details, user_hash, coupon)
         select u.book_id, u.id, u.program_id, 'order', u.reference, u.reference, u.occurred_at,
-               $11, u.reporter, u.currency, u.amount, u.visitor, u.click_id, u.publisher_id,
-               u.user_hash, u.coupon
+               $12, u.reporter, u.currency, u.amount, u.visitor, u.click_id, u.publisher_id,
+               u.details, u.user_hash, u.coupon
         from unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[],
-                    $6::text[], $7::bigint[], $8::text[], $9::uuid[], $10::uuid[], $12::text[],
-                    $13::bytea[], $14::text[])
+                    $6::text[], $7::bigint[], $8::text[], $9::uuid[], $10::uuid[], $11::jsonb[],
+                    $13::text[], $14::bytea[], $15::text[])
              with ordinality
              as u (book_id, id, program_id, reference, occurred_at, currency, amount, visitor,
-                   click_id, publisher_id, reporter, user_hash, coupon, n)
+                   click_id, publisher_id, details, reporter, user_hash, coupon, n)
         order by u.book_id, u.id, u.n -- two sessions with the same orders wait, and never deadlock
         on conflict (book_id, id) do nothing
         returning id
@@ -65,6 +65,7 @@ pub(super) async fn events(
         &visitors as &[Option<String>],
         &clicks as &[Option<Uuid>],
         &publishers as &[Option<Uuid>],
+        &column(accepted, |a| a.order.details.stored()),
         now,
         &reporters,
         &users as &[Option<Vec<u8>>],
@@ -116,28 +117,48 @@ pub(super) async fn conversions(
 ) -> Result<(), ConversionError> {
     let publishers: Vec<Option<Uuid>> = column(priced, |p| p.credit.publisher);
     let clicks: Vec<Option<Uuid>> = column(priced, |p| p.credit.click);
+    let customers: Vec<Option<String>> = column(priced, |p| p.item.order.customer());
+    let originals: Vec<Option<i64>> = column(priced, |p| p.original.map(Money::minor));
+    let currencies: Vec<Option<String>> = column(priced, |p| {
+        p.original.map(|money| money.currency().code().to_owned())
+    });
+    let quotes: Vec<Option<serde_json::Value>> = column(priced, |p| {
+        p.quote.as_ref().map(|quote| serde_json::json!(quote))
+    });
+    let paid: Vec<Option<DateTime<Utc>>> = column(priced, |p| {
+        p.item
+            .order
+            .details
+            .paid
+            .then_some(p.item.order.occurred_at)
+    });
     let query = sqlx::query!(
         r#"
         with item as materialized (
             select * from unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[],
                 $6::timestamptz[], $7::int[], $8::text[], $9::uuid[], $10::uuid[], $11::text[],
                 $12::bigint[], $13::jsonb[], $14::bigint[], $15::bigint[], $16::bigint[],
-                $17::bigint[], $18::bigint[], $19::text[])
+                $17::bigint[], $18::bigint[], $19::text[], $20::jsonb[], $21::text[], $22::text[],
+                $23::bigint[], $24::jsonb[], $25::timestamptz[])
             as u (book_id, id, program_id, order_ref, event_id, occurred_at, terms_version, state,
                   publisher_id, click_id, currency, order_amount, frozen_rate, gross, brand_due,
-                  publisher_due, fee_brand, fee_publisher, model)
+                  publisher_due, fee_brand, fee_publisher, model, priced_by, customer,
+                  original_currency, original_amount, fx, paid_at)
         ), attributed as (
             insert into settlement.attribution (book_id, conversion_id, version, model, click_id,
                                                 publisher_id, decided_at, decided_by)
-            select book_id, id, 1, model, click_id, publisher_id, $20, $21 from item
+            select book_id, id, 1, model, click_id, publisher_id, $26, $27 from item
         )
         insert into settlement.conversion (book_id, id, program_id, order_ref, event_id,
             occurred_at, terms_version, state, version, publisher_id, click_id, currency,
             order_amount, refunded, frozen_rate, gross, brand_due, publisher_due, fee_brand,
-            fee_publisher, changed_at, changed_by)
+            fee_publisher, priced_by, customer, original_currency, original_amount,
+            original_refunded, fx, paid_at, changed_at, changed_by)
         select book_id, id, program_id, order_ref, event_id, occurred_at, terms_version, state, 1,
                publisher_id, click_id, currency, order_amount, 0, frozen_rate, gross, brand_due,
-               publisher_due, fee_brand, fee_publisher, $20, $21
+               publisher_due, fee_brand, fee_publisher, priced_by, customer, original_currency,
+               original_amount, case when original_amount is not null then 0 end, fx, paid_at,
+               $26, $27
         from item
         "#,
         &column(priced, |p| p.reference.book.value()),
@@ -151,7 +172,7 @@ pub(super) async fn conversions(
         &publishers as &[Option<Uuid>],
         &clicks as &[Option<Uuid>],
         &column(priced, |p| p.item.terms.currency.code().to_owned()),
-        &column(priced, |p| p.item.order.amount.minor()),
+        &column(priced, |p| p.worth.minor()),
         &column(priced, |p| serde_json::json!(p.frozen.pays)),
         &column(priced, |p| p.amounts.gross().minor()),
         &column(priced, |p| p.amounts.brand_due().minor()),
@@ -159,6 +180,12 @@ pub(super) async fn conversions(
         &column(priced, |p| p.amounts.fee_brand().minor()),
         &column(priced, |p| p.amounts.fee_publisher().minor()),
         &column(priced, |p| p.credit.model.clone()),
+        &column(priced, |p| serde_json::json!(p.by)),
+        &customers as &[Option<String>],
+        &currencies as &[Option<String>],
+        &originals as &[Option<i64>],
+        &quotes as &[Option<serde_json::Value>],
+        &paid as &[Option<DateTime<Utc>>],
         now,
         by.as_str(),
     );

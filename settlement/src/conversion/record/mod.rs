@@ -5,17 +5,21 @@
 //! its order waits in the [car park](super::parked) and is applied as soon as the order is there.
 
 mod attribute;
+mod facts;
 mod insert;
 mod price;
+pub(super) mod room;
 
 use chrono::{DateTime, Utc};
-use ledger::{Actor, Amount, Currency, Money};
+use ledger::{Actor, Amount, Money};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::change::{self, Decision};
 use super::parked;
+use super::state::Action;
 use super::store::{self, CommissionRow};
-use super::{ConversionError, ConversionRef, Refunded, State, derived, is_plain, refund};
+use super::{ConversionError, ConversionRef, Details, Refunded, State, derived, is_plain, refund};
 use crate::columns::column;
 use crate::coupon::Code;
 use crate::identity::UserHash;
@@ -36,7 +40,7 @@ pub struct Order {
     pub order_ref: String,
     /// When it was placed, UTC.
     pub occurred_at: DateTime<Utc>,
-    /// What it was worth, in the program's currency.
+    /// What it was worth; another currency than the program's is converted at a stored rate.
     pub amount: Amount,
     /// Who ordered, by the id that the clicks carry, 1 to 200 characters.
     pub visitor: Option<String>,
@@ -50,6 +54,8 @@ pub struct Order {
     pub coupon: Option<Code>,
     /// Who reported it, if that is somebody else than who records the batch.
     pub reported_by: Option<Actor>,
+    /// What else the brand says of it.
+    pub details: Details,
 }
 
 impl Order {
@@ -72,7 +78,17 @@ impl Order {
             user: None,
             coupon: None,
             reported_by: None,
+            details: Details::default(),
         }
+    }
+
+    /// Who ordered, as far as the sender tells: its user, else the visitor, else whoever clicked.
+    fn customer(&self) -> Option<String> {
+        let user = self.user.as_ref();
+        let user = user.map(|user| format!("user:{}", hex::encode(user.bytes())));
+        let visitor = self.visitor.as_ref();
+        user.or_else(|| visitor.map(|visitor| format!("visitor:{visitor}")))
+            .or_else(|| self.click.map(|click| format!("click:{click}")))
     }
 }
 
@@ -99,14 +115,6 @@ pub enum OrderRefusal {
     /// No terms were in force.
     #[error("the program had no terms at {0}; add terms that are effective by then")]
     NoTerms(DateTime<Utc>),
-    /// The order is in another currency than the program.
-    #[error("the order is in {order}, the program in {program}; report it in {program}")]
-    Currency {
-        /// The order's.
-        order: Currency,
-        /// The program's.
-        program: Currency,
-    },
     /// The order is larger than any order can be.
     #[error("an order of {0} is too large to be meant; check the amount and its decimals")]
     TooLarge(Money),
@@ -135,7 +143,8 @@ pub async fn record(
     let mut answers: Vec<Option<Recorded>> = Vec::with_capacity(orders.len());
     let mut accepted: Vec<Accepted<'_>> = Vec::with_capacity(orders.len());
     for (position, order) in orders.iter().enumerate() {
-        match accept(order, terms.get(&order.program).map_or(&[], Vec::as_slice)) {
+        let versions = terms.get(&order.program).map_or(&[][..], Vec::as_slice);
+        match accept(order, versions) {
             Ok((version, terms)) => {
                 answers.push(None);
                 accepted.push(Accepted {
@@ -143,6 +152,7 @@ pub async fn record(
                     order,
                     version,
                     terms,
+                    versions,
                 });
             }
             Err(refusal) => answers.push(Some(Recorded::Refused(refusal))),
@@ -172,11 +182,22 @@ struct Accepted<'a> {
     order: &'a Order,
     version: i32,
     terms: &'a Terms,
+    versions: &'a [(i32, Terms)],
 }
 
 impl Accepted<'_> {
     fn event(&self) -> Uuid {
         derived(self.order.program, "order", &self.order.order_ref)
+    }
+
+    /// The order as caps see it.
+    fn case(&self, publisher: Option<Uuid>) -> room::Case<'_> {
+        room::Case {
+            program: self.order.program,
+            terms: self.terms,
+            publisher,
+            occurred_at: self.order.occurred_at,
+        }
     }
 
     fn reference(&self) -> ConversionRef {
@@ -189,7 +210,8 @@ fn accept<'a>(
     versions: &'a [(i32, Terms)],
 ) -> Result<(i32, &'a Terms), OrderRefusal> {
     let texts = [Some(&order.order_ref), order.visitor.as_ref()];
-    if let Some(bad) = texts.into_iter().flatten().find(|text| !is_plain(text)) {
+    let mut texts = texts.into_iter().flatten().chain(order.details.texts());
+    if let Some(bad) = texts.find(|text| !is_plain(text)) {
         return Err(OrderRefusal::Reference(bad.clone()));
     }
     if order.amount.minor() > LARGEST_ORDER {
@@ -201,14 +223,7 @@ fn accept<'a>(
         .find(|(_, terms)| terms.effective_from <= order.occurred_at)
         .map(|(version, terms)| (*version, terms))
         .ok_or(OrderRefusal::NoTerms(order.occurred_at))?;
-    if order.amount.currency() == terms.currency {
-        Ok((version, terms))
-    } else {
-        Err(OrderRefusal::Currency {
-            order: order.amount.currency(),
-            program: terms.currency,
-        })
-    }
+    Ok((version, terms))
 }
 
 fn judge(item: &Accepted<'_>, stands: Money) -> Recorded {
@@ -231,30 +246,45 @@ async fn enter(
     }
     let calendar = Calendar::read(conn).await?;
     let credits = attribute::credits(conn, fresh).await?;
-    let mut volumes = price::volumes(conn, fresh, &credits).await?;
+    let mut facts = facts::gather(conn, fresh, &credits, calendar).await?;
     let mut priced = Vec::with_capacity(fresh.len());
     for (item, credit) in fresh.iter().zip(credits) {
-        priced.push(price::price(*item, credit, &mut volumes, calendar)?);
+        priced.push(price::price(*item, credit, &mut facts, calendar)?);
     }
     insert::conversions(conn, now, by, &priced).await?;
     let commissions = column(&priced, |p| CommissionRow {
         reference: p.reference,
         version: 1,
         event: p.item.event(),
-        base: p.item.order.amount.money(),
+        base: p.worth,
         amounts: p.amounts,
     });
     store::add_commissions(conn, now, by, &commissions).await?;
     let answers = column(&priced, |p| {
-        (p.item.position, Recorded::New(p.reference, p.state))
+        (p.item.position, Recorded::New(p.reference, p.answer()))
     });
+    let refused = refusals(&priced);
     let postings: Vec<_> = priced
         .into_iter()
         .map(|p| (p.reference, p.posting))
         .collect();
     store::post(conn, now, by, &postings).await?;
+    if !refused.is_empty() {
+        let _ = change::decide_each(conn, now, by, &refused).await?;
+    }
     apply_early_refunds(conn, now, by, fresh).await?;
     Ok(answers)
+}
+
+/// What the program's rules reject, each with its reason.
+fn refusals(priced: &[price::Priced<'_>]) -> Vec<(ConversionRef, Decision)> {
+    let refused = priced.iter().filter(|p| p.answer() == State::Rejected);
+    let decision = |p: &price::Priced<'_>| {
+        let reason = p.by.reason()?;
+        let action = Action::Reject;
+        Some((p.reference, Decision { action, reason }))
+    };
+    refused.filter_map(decision).collect()
 }
 
 /// Refunds that came before their order.
