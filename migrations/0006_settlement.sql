@@ -2,7 +2,7 @@
 --
 -- Raw layers are only ever added to; derived ones are versioned, superseded and never overwritten.
 --
--- A. Raw rows (click, event) never change: click_is_append_only, event_is_append_only.
+-- A. Raw rows never change: event_is_append_only; clicks are in 0007.
 -- B. An order is one event and one conversion: event_pk (the id follows from program, kind and the
 --    sender's reference), conversion_once.
 -- C. What the brand owes is what the publisher earns plus the fees, at every moment:
@@ -131,22 +131,6 @@ create table settlement.enrolment (
 );
 comment on table settlement.enrolment is 'distributed by book_id: which publisher may earn in which program';
 comment on column settlement.enrolment.earns is 'when orders count: from each approval to the suspension or end after it';
-
-create table settlement.click (
-    book_id bigint not null,
-    id uuid not null,
-    program_id uuid not null,
-    publisher_id uuid not null,
-    visitor text,
-    clicked_at timestamptz not null,
-    recorded_at timestamptz not null,
-    recorded_by text not null,
-    constraint click_pk primary key (book_id, id)
-);
-comment on table settlement.click is 'distributed by book_id: raw clicks, append-only';
-comment on column settlement.click.visitor is 'who clicked, as far as the store tells: an opaque id, never a name';
-create index click_by_visitor on settlement.click (book_id, program_id, visitor, clicked_at desc)
-    where visitor is not null;
 
 create table settlement.event (
     book_id bigint not null,
@@ -330,8 +314,6 @@ begin
         using errcode = 'insufficient_privilege';
 end $$;
 
-create trigger click_is_append_only before update or delete or truncate on settlement.click
-    for each statement execute function settlement.refuse_change();
 create trigger event_is_append_only before update or delete or truncate on settlement.event
     for each statement execute function settlement.refuse_change();
 create trigger terms_are_append_only before update or delete or truncate on settlement.program_terms

@@ -12,4 +12,5 @@ mod cluster;
 mod import;
 mod proofs;
 mod readme;
+mod service;
 mod support;

@@ -13,6 +13,7 @@ use super::changes::{Change, note};
 use super::publisher::PublisherState;
 use super::{PartyError, ProgramRef};
 use crate::terms::stored_names;
+use crate::tracking::link;
 
 /// The state of an enrolment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,6 +153,9 @@ async fn insert(
         .map(|row| Change::created(subject(row.program_id, row.publisher_id), row.after))
         .collect();
     note(conn, now, by, state.as_str(), &changes).await?;
+    if state == EnrolmentState::Approved {
+        link::mint(conn, now, by, enrolments).await?;
+    }
     Ok(u64::try_from(changes.len()).unwrap_or(u64::MAX))
 }
 
@@ -224,6 +228,9 @@ pub async fn decide_enrolment(
             .await?
             .keep(conn, now, by, action.as_str(), reason)
             .await?;
+    }
+    if next == EnrolmentState::Approved {
+        link::mint(conn, now, by, &[(program, publisher)]).await?;
     }
     Ok(())
 }

@@ -149,11 +149,8 @@ pub(crate) fn order(program: ProgramRef, reference: &str, when: &str, worth: &st
 
 pub(crate) fn click(program: ProgramRef, id: u128, visitor: &str, when: DateTime<Utc>) -> Click {
     Click {
-        id: Uuid::from_u128(id),
-        program,
-        publisher: PUBLISHER,
         visitor: Some(visitor.to_owned()),
-        clicked_at: when,
+        ..Click::new(Uuid::from_u128(id), program, PUBLISHER, when)
     }
 }
 

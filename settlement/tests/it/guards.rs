@@ -22,6 +22,8 @@ async fn raw_rows_refuse_to_be_changed_or_removed_even_by_the_owner() {
     let mut owner = db.connection().await;
     for table in [
         "click",
+        "click_request",
+        "program_tracking",
         "event",
         "program_terms",
         "attribution",

@@ -276,12 +276,16 @@ async fn click(
         let mut clicks = Vec::with_capacity(some.len());
         for number in some {
             let (brand, publisher) = parties(*number);
+            let clicked_at = occurred(*number) - TimeDelta::hours(1);
+            let program = programs[usize::try_from(brand)?];
             clicks.push(Click {
-                id: id("click", *number),
-                program: programs[usize::try_from(brand)?],
-                publisher: id("publisher", publisher),
                 visitor: Some(format!("customer {number:08}")),
-                clicked_at: occurred(*number) - TimeDelta::hours(1),
+                ..Click::new(
+                    id("click", *number),
+                    program,
+                    id("publisher", publisher),
+                    clicked_at,
+                )
             });
         }
         database::commit(conn, async |conn| {

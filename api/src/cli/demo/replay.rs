@@ -171,12 +171,11 @@ fn click_id(row: &orders::Row) -> Uuid {
 fn click_before(row: &orders::Row, parties: &Parties) -> Option<Click> {
     let id = click_id(row);
     let minutes = i64::from(id.as_bytes()[0] % 90) + 2;
+    let publisher = parties.publishers[row.publisher.as_ref()?];
+    let clicked_at = row.occurred_at - TimeDelta::minutes(minutes);
     Some(Click {
-        id,
-        program: parties.programs[&row.brand],
-        publisher: parties.publishers[row.publisher.as_ref()?],
         visitor: row.customer.clone(),
-        clicked_at: row.occurred_at - TimeDelta::minutes(minutes),
+        ..Click::new(id, parties.programs[&row.brand], publisher, clicked_at)
     })
 }
 
