@@ -20,6 +20,7 @@ pub mod destination;
 pub mod judge;
 pub mod link;
 pub mod profile;
+mod reason;
 pub mod reference;
 pub mod secrets;
 pub mod setup;
@@ -30,7 +31,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use judge::Reason;
+pub use reason::Reason;
 pub use reference::ClickRef;
 pub use store::{record, record_requests};
 
