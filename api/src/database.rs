@@ -10,7 +10,7 @@ use anyhow::Context;
 use migrations::Migrated;
 use migrations::cluster::{Cluster, ClusterError, SUPERUSER, find};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction};
 
 use crate::output::BadArgument;
 
@@ -165,11 +165,17 @@ where
 {
     let mut transaction = conn.begin().await?;
     let done = work(&mut transaction).await.map_err(Into::into)?;
+    finish(transaction).await?;
+    Ok(done)
+}
+
+/// Commits a database transaction that lives, and fails if it does not.
+pub(crate) async fn finish(mut transaction: Transaction<'_, Postgres>) -> anyhow::Result<()> {
     sqlx::query("select pg_current_xact_id_if_assigned()")
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;
-    Ok(done)
+    Ok(())
 }
 
 /// Does some work on one consistent state of the database that nobody's posting can change.

@@ -13,6 +13,7 @@ mod file;
 mod http;
 mod key;
 mod output;
+mod wire;
 
 use std::process::ExitCode;
 

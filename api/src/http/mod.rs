@@ -18,6 +18,9 @@ pub(crate) mod auth;
 pub(crate) mod clicks;
 pub(crate) mod conversions;
 pub(crate) mod figures;
+pub(crate) mod guests;
+pub(crate) mod input;
+pub(crate) mod listing;
 pub(crate) mod manage;
 pub(crate) mod peer;
 pub(crate) mod problem;
@@ -26,9 +29,12 @@ pub(crate) mod stores;
 use std::sync::Arc;
 
 use axum::Router;
-use sqlx::PgPool;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres, Transaction};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
+
+use problem::Problem;
 
 /// What every handler may use; cheap to clone.
 #[derive(Clone)]
@@ -48,6 +54,16 @@ impl App {
     pub(crate) fn new(parts: Parts) -> App {
         App(Arc::new(parts))
     }
+
+    /// A connection, to read.
+    pub(crate) async fn conn(&self) -> Result<PoolConnection<Postgres>, Problem> {
+        self.pool.acquire().await.map_err(|error| away(&error))
+    }
+
+    /// A database transaction; [`finish`](crate::database::finish) commits it.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, Problem> {
+        self.pool.begin().await.map_err(|error| away(&error))
+    }
 }
 
 impl std::ops::Deref for App {
@@ -56,6 +72,12 @@ impl std::ops::Deref for App {
     fn deref(&self) -> &Parts {
         &self.0
     }
+}
+
+/// The database does not answer.
+fn away(error: &sqlx::Error) -> Problem {
+    tracing::warn!(%error, "the database does not answer");
+    Problem::unavailable("the database does not answer; try again", 1)
 }
 
 /// The document at `/openapi.json`, before the routes are added.

@@ -56,6 +56,14 @@ impl Problem {
         }
     }
 
+    /// The same, with the seconds after which trying again makes sense.
+    pub(crate) fn after(self, seconds: u32) -> Problem {
+        Problem {
+            retry_after: Some(seconds),
+            ..self
+        }
+    }
+
     /// Something went wrong inside: logged with its causes, told as 500 without them.
     pub(crate) fn internal(error: &anyhow::Error) -> Problem {
         let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
