@@ -1,5 +1,6 @@
 //! Reading requests: bodies, queries and paths, each refused as a [`Problem`] that says why.
 
+use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
@@ -15,29 +16,36 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Body<T>, Problem> {
-        let kind = request.headers().get(header::CONTENT_TYPE);
-        let kind = kind
-            .and_then(|kind| kind.to_str().ok())
-            .unwrap_or("application/json");
-        if !kind.starts_with("application/json") {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "not-json",
-                "send the body as application/json",
-            ));
-        }
-        let bytes = axum::body::Bytes::from_request(request, app).await;
-        let bytes = bytes.map_err(|refused| {
-            Problem::new(refused.status(), "body-unreadable", refused.body_text())
-        })?;
-        let value = serde_json::from_slice(&bytes);
-        value.map(Body).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => {
-                Problem::unprocessable("body-does-not-fit", error.to_string())
-            }
-            _ => Problem::bad_request("no-json", format!("the body is no JSON: {error}")),
-        })
+        parse(&json_bytes(request, app).await?).map(Body)
     }
+}
+
+/// The bytes of a body that says it is JSON.
+pub(crate) async fn json_bytes(request: Request, app: &App) -> Result<Bytes, Problem> {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok());
+    if !kind
+        .unwrap_or("application/json")
+        .starts_with("application/json")
+    {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "not-json",
+            "send the body as application/json",
+        ));
+    }
+    let bytes = Bytes::from_request(request, app).await;
+    bytes.map_err(|refused| Problem::new(refused.status(), "body-unreadable", refused.body_text()))
+}
+
+/// A value from JSON.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => {
+            Problem::unprocessable("body-does-not-fit", error.to_string())
+        }
+        _ => Problem::bad_request("no-json", format!("the body is no JSON: {error}")),
+    })
 }
 
 /// The query, as a struct.

@@ -130,7 +130,7 @@ impl Paging {
         let more = rows.len() > usize::from(self.limit);
         rows.truncate(usize::from(self.limit));
         let items: Vec<T> = rows.into_iter().map(T::from).collect();
-        let last = items.last().filter(|_| more).map(|last| key(last));
+        let last = items.last().filter(|_| more).map(key);
         let cursor = last.map(|key| serde_json::to_vec(&key)).transpose();
         let cursor = cursor.map_err(anyhow::Error::from)?;
         let page = Page {

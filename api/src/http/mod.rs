@@ -17,13 +17,16 @@
 pub(crate) mod auth;
 pub(crate) mod clicks;
 pub(crate) mod conversions;
+mod document;
 pub(crate) mod figures;
 pub(crate) mod guests;
 pub(crate) mod input;
 pub(crate) mod listing;
 pub(crate) mod manage;
+pub(crate) mod once;
 pub(crate) mod peer;
 pub(crate) mod problem;
+mod robots;
 pub(crate) mod stores;
 
 use std::sync::Arc;
@@ -31,7 +34,6 @@ use std::sync::Arc;
 use axum::Router;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres, Transaction};
-use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use problem::Problem;
@@ -80,17 +82,9 @@ fn away(error: &sqlx::Error) -> Problem {
     Problem::unavailable("the database does not answer; try again", 1)
 }
 
-/// The document at `/openapi.json`, before the routes are added.
-#[derive(OpenApi)]
-#[openapi(info(
-    title = "Counterfoil",
-    description = "Click-attributed conversions as balanced journal entries."
-))]
-struct Document;
-
 /// Every route of the service.
 pub(crate) fn router(app: App) -> Router {
-    let (router, _document) = OpenApiRouter::with_openapi(Document::openapi())
+    let (router, document) = OpenApiRouter::with_openapi(document::blank())
         .merge(auth::routes())
         .merge(clicks::routes())
         .merge(conversions::routes())
@@ -98,5 +92,11 @@ pub(crate) fn router(app: App) -> Router {
         .merge(figures::routes())
         .merge(manage::routes())
         .split_for_parts();
-    router.fallback(problem::no_such_route).with_state(app)
+    router
+        .merge(document::routes(document))
+        .merge(robots::routes())
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(axum::middleware::from_fn(robots::keep_out))
+        .with_state(app)
 }

@@ -1,6 +1,5 @@
 //! Brands.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -10,10 +9,11 @@ use utoipa::ToSchema;
 
 use super::super::auth::Principal;
 use super::super::listing::{Page, PageQuery, Paging};
+use super::super::once::{Posted, Started};
 use super::super::{App, Problem, input};
 use super::{may_manage, not_yours, sight};
+use crate::chance;
 use crate::wire::BrandView;
-use crate::{chance, database};
 
 /// A brand to be created.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -59,15 +59,18 @@ pub(crate) async fn list(
 pub(crate) async fn add(
     State(app): State<App>,
     principal: Principal,
-    input::Body(asked): input::Body<NewBrand>,
-) -> Result<(StatusCode, Json<BrandView>), Problem> {
+    Posted { value: asked, once }: Posted<NewBrand>,
+) -> Result<Response, Problem> {
     may_manage(&principal)?;
     let brand = NewParty {
         id: chance::id(),
         name: input::storable(&asked.name)?.to_owned(),
     };
     let (now, by) = (chance::now(), principal.actor("brands"));
-    let mut transaction = app.begin().await?;
+    let mut transaction = match once.begin(&app, &principal).await? {
+        Started::New(transaction) => transaction,
+        Started::Before(response) => return Ok(response),
+    };
     let brands = [brand];
     let created = party::create_brands(&mut transaction, now, &by, &brands).await?;
     if created == 0 {
@@ -76,6 +79,7 @@ pub(crate) async fn add(
         return Err(PartyError::NameTaken { kind, name }.into());
     }
     let created = party::find_brand(&mut transaction, &brands[0].name).await?;
-    database::finish(transaction).await?;
-    Ok((StatusCode::CREATED, Json(created.into())))
+    let view = BrandView::from(created);
+    let created = StatusCode::CREATED;
+    once.finish(transaction, &principal, created, &view).await
 }

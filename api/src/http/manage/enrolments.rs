@@ -1,6 +1,5 @@
 //! Enrolments: asked for, approved, suspended, ended.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -15,10 +14,11 @@ use uuid::Uuid;
 
 use super::super::auth::Principal;
 use super::super::listing::{Page, PageQuery, Paging};
+use super::super::once::{Posted, Started};
 use super::super::{App, Problem, input};
 use super::{Reason, may_manage, not_yours, sight};
+use crate::chance;
 use crate::wire::EnrolmentView;
-use crate::{chance, database};
 
 /// Which enrolments.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -110,8 +110,8 @@ fn state(name: &str) -> Result<EnrolmentState, Problem> {
 pub(crate) async fn add(
     State(app): State<App>,
     principal: Principal,
-    input::Body(asked): input::Body<NewEnrolment>,
-) -> Result<(StatusCode, Json<EnrolmentView>), Problem> {
+    Posted { value: asked, once }: Posted<NewEnrolment>,
+) -> Result<Response, Problem> {
     let sight = sight(&principal)?;
     if sight.publisher.is_none() {
         principal.may(Scope::Manage)?;
@@ -119,7 +119,10 @@ pub(crate) async fn add(
     let (program, publisher) = (input::storable(&asked.program)?, &asked.publisher);
     let publisher = input::storable(publisher)?;
     let (now, by) = (chance::now(), principal.actor("enrolments"));
-    let mut transaction = app.begin().await?;
+    let mut transaction = match once.begin(&app, &principal).await? {
+        Started::New(transaction) => transaction,
+        Started::Before(response) => return Ok(response),
+    };
     let publisher = party::find_publisher(&mut transaction, publisher).await?.id;
     if sight.publisher.is_some_and(|own| own != publisher) {
         return Err(not_yours());
@@ -130,13 +133,12 @@ pub(crate) async fn add(
     let pair = (program, publisher);
     let new = party::apply_to(&mut transaction, now, &by, &[pair]).await?;
     let view = one(&mut transaction, pair).await?;
-    database::finish(transaction).await?;
     let status = if new == 1 {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    Ok((status, Json(view)))
+    once.finish(transaction, &principal, status, &view).await
 }
 
 async fn one(
@@ -174,8 +176,11 @@ pub(crate) async fn decide(
     State(app): State<App>,
     principal: Principal,
     input::At((program, publisher, action)): input::At<(String, String, String)>,
-    input::Body(reason): input::Body<Reason>,
-) -> Result<Json<EnrolmentView>, Problem> {
+    Posted {
+        value: reason,
+        once,
+    }: Posted<Reason>,
+) -> Result<Response, Problem> {
     may_manage(&principal)?;
     let action = EnrolmentAction::named(&action).ok_or_else(|| {
         let detail = format!("{action:?} is no decision; use approve, suspend or end");
@@ -184,7 +189,10 @@ pub(crate) async fn decide(
     let reason = reason.text()?;
     let (program, publisher) = (input::storable(&program)?, input::storable(&publisher)?);
     let (now, by) = (chance::now(), principal.actor("enrolments"));
-    let mut transaction = app.begin().await?;
+    let mut transaction = match once.begin(&app, &principal).await? {
+        Started::New(transaction) => transaction,
+        Started::Before(response) => return Ok(response),
+    };
     let program = party::find_program(&mut transaction, program)
         .await?
         .reference;
@@ -192,6 +200,6 @@ pub(crate) async fn decide(
     let pair = (program, publisher);
     party::decide_enrolment(&mut transaction, now, &by, pair, action, reason).await?;
     let view = one(&mut transaction, pair).await?;
-    database::finish(transaction).await?;
-    Ok(Json(view))
+    once.finish(transaction, &principal, StatusCode::OK, &view)
+        .await
 }

@@ -11,10 +11,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::super::auth::Principal;
 use super::super::listing::{Page, PageQuery, Paging};
+use super::super::once::{Posted, Started};
 use super::super::{App, Problem, input};
 use super::{Reason, may_manage, not_yours, sight};
+use crate::chance;
 use crate::wire::{Offer, ProgramView, TermsView};
-use crate::{chance, database};
 
 /// Which programs.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -89,8 +90,8 @@ pub(crate) async fn list(
 pub(crate) async fn add(
     State(app): State<App>,
     principal: Principal,
-    input::Body(asked): input::Body<NewProgramBody>,
-) -> Result<(StatusCode, Json<ProgramView>), Problem> {
+    Posted { value: asked, once }: Posted<NewProgramBody>,
+) -> Result<Response, Problem> {
     may_manage(&principal)?;
     let terms = asked.terms.first().map_err(|error| unfit(&error))?;
     let program = NewProgram {
@@ -105,7 +106,10 @@ pub(crate) async fn add(
         ProgramState::Active
     };
     let (now, by) = (chance::now(), principal.actor("programs"));
-    let mut transaction = app.begin().await?;
+    let mut transaction = match once.begin(&app, &principal).await? {
+        Started::New(transaction) => transaction,
+        Started::Before(response) => return Ok(response),
+    };
     let new = [program];
     let created = party::create_programs_as(&mut transaction, now, &by, &new, state).await?;
     let [program] = new;
@@ -114,8 +118,9 @@ pub(crate) async fn add(
         return Err(PartyError::NameTaken { kind, name }.into());
     }
     let created = party::find_program(&mut transaction, &program.id.to_string()).await?;
-    database::finish(transaction).await?;
-    Ok((StatusCode::CREATED, Json(created.into())))
+    let view = ProgramView::from(created);
+    let created = StatusCode::CREATED;
+    once.finish(transaction, &principal, created, &view).await
 }
 
 /// Terms that make no sense.
@@ -174,8 +179,11 @@ pub(crate) async fn decide(
     State(app): State<App>,
     principal: Principal,
     input::At((program, action)): input::At<(String, String)>,
-    input::Body(reason): input::Body<Reason>,
-) -> Result<Json<ProgramView>, Problem> {
+    Posted {
+        value: reason,
+        once,
+    }: Posted<Reason>,
+) -> Result<Response, Problem> {
     may_manage(&principal)?;
     let action = ProgramAction::named(&action).ok_or_else(|| {
         let detail = format!("{action:?} is no decision; use submit, activate, pause or close");
@@ -184,12 +192,16 @@ pub(crate) async fn decide(
     let reason = reason.text()?;
     let key = input::storable(&program)?;
     let (now, by) = (chance::now(), principal.actor("programs"));
-    let mut transaction = app.begin().await?;
+    let mut transaction = match once.begin(&app, &principal).await? {
+        Started::New(transaction) => transaction,
+        Started::Before(response) => return Ok(response),
+    };
     let program = party::find_program(&mut transaction, key).await?.reference;
     let decided =
         party::decide_program(&mut transaction, now, &by, program, action, reason).await?;
-    database::finish(transaction).await?;
-    Ok(Json(decided.into()))
+    let view = ProgramView::from(decided);
+    once.finish(transaction, &principal, StatusCode::OK, &view)
+        .await
 }
 
 /// List the versions of a program's terms, the oldest first.
@@ -232,8 +244,8 @@ pub(crate) async fn add_terms(
     State(app): State<App>,
     principal: Principal,
     input::At(program): input::At<String>,
-    input::Body(asked): input::Body<NewTerms>,
-) -> Result<(StatusCode, Json<TermsView>), Problem> {
+    Posted { value: asked, once }: Posted<NewTerms>,
+) -> Result<Response, Problem> {
     may_manage(&principal)?;
     let reason = Reason {
         reason: asked.reason,
@@ -241,11 +253,15 @@ pub(crate) async fn add_terms(
     let reason = reason.text()?;
     let key = input::storable(&program)?;
     let (now, by) = (chance::now(), principal.actor("terms"));
-    let mut transaction = app.begin().await?;
+    let mut transaction = match once.begin(&app, &principal).await? {
+        Started::New(transaction) => transaction,
+        Started::Before(response) => return Ok(response),
+    };
     let program = party::find_program(&mut transaction, key).await?.reference;
     let write = |latest: &_| asked.terms.next(latest, now);
     let added = party::change_terms(&mut transaction, now, &by, program, reason, write).await?;
     let added = added.map_err(|error| unfit(&error))?;
-    database::finish(transaction).await?;
-    Ok((StatusCode::CREATED, Json(added.into())))
+    let view = TermsView::from(added);
+    let created = StatusCode::CREATED;
+    once.finish(transaction, &principal, created, &view).await
 }

@@ -10,10 +10,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::super::auth::Principal;
 use super::super::listing::{Page, PageQuery, Paging};
+use super::super::once::{Posted, Started};
 use super::super::{App, Problem, input};
 use super::{Reason, may_manage, not_yours, sight};
+use crate::chance;
 use crate::wire::PublisherView;
-use crate::{chance, database};
 
 /// Which publishers.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -78,15 +79,18 @@ fn state(name: &str) -> Result<PublisherState, Problem> {
 pub(crate) async fn add(
     State(app): State<App>,
     principal: Principal,
-    input::Body(asked): input::Body<NewPublisher>,
-) -> Result<(StatusCode, Json<PublisherView>), Problem> {
+    Posted { value: asked, once }: Posted<NewPublisher>,
+) -> Result<Response, Problem> {
     may_manage(&principal)?;
     let new = [NewParty {
         id: chance::id(),
         name: asked.name,
     }];
     let (now, by) = (chance::now(), principal.actor("publishers"));
-    let mut transaction = app.begin().await?;
+    let mut transaction = match once.begin(&app, &principal).await? {
+        Started::New(transaction) => transaction,
+        Started::Before(response) => return Ok(response),
+    };
     let created = party::create_publishers(&mut transaction, now, &by, &new).await?;
     let [publisher] = new;
     if created == 0 {
@@ -95,8 +99,9 @@ pub(crate) async fn add(
     }
     let id = publisher.id.to_string();
     let created = party::find_publisher(&mut transaction, &id).await?;
-    database::finish(transaction).await?;
-    Ok((StatusCode::CREATED, Json(created.into())))
+    let view = PublisherView::from(created);
+    let created = StatusCode::CREATED;
+    once.finish(transaction, &principal, created, &view).await
 }
 
 /// A publisher by its id, code or name; a publisher's own key sees its own.
@@ -147,8 +152,11 @@ pub(crate) async fn decide(
     State(app): State<App>,
     principal: Principal,
     input::At((publisher, action)): input::At<(String, String)>,
-    input::Body(reason): input::Body<Reason>,
-) -> Result<Json<PublisherView>, Problem> {
+    Posted {
+        value: reason,
+        once,
+    }: Posted<Reason>,
+) -> Result<Response, Problem> {
     may_manage(&principal)?;
     let action = PublisherAction::named(&action).ok_or_else(|| {
         let detail = format!("{action:?} is no decision; use approve, suspend or reject");
@@ -157,10 +165,14 @@ pub(crate) async fn decide(
     let reason = reason.text()?;
     let key = input::storable(&publisher)?;
     let (now, by) = (chance::now(), principal.actor("publishers"));
-    let mut transaction = app.begin().await?;
+    let mut transaction = match once.begin(&app, &principal).await? {
+        Started::New(transaction) => transaction,
+        Started::Before(response) => return Ok(response),
+    };
     let found = party::find_publisher(&mut transaction, key).await?;
     let decided =
         party::decide_publisher(&mut transaction, now, &by, found.id, action, reason).await?;
-    database::finish(transaction).await?;
-    Ok(Json(decided.into()))
+    let view = PublisherView::from(decided);
+    once.finish(transaction, &principal, StatusCode::OK, &view)
+        .await
 }
