@@ -65,7 +65,7 @@ fn complete(document: &mut OpenApi) {
             "type": "/problems/unknown-program",
             "title": "unknown program",
             "status": 404,
-            "detail": "program \"Sumer\" is unknown; `counterfoil program list` shows those there are",
+            "detail": "program \"Sumer\" is unknown",
         });
         ContentBuilder::new()
             .schema(Some(schema))

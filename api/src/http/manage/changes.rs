@@ -18,7 +18,8 @@ use crate::wire::ChangeView;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Filter {
-    /// Only those of one party: `publisher:…`, `program:…`, `terms:…`, `enrolment:program/publisher`.
+    /// Only those of one party: `publisher:…`, `program:…`, `terms:…`,
+    /// `enrolment:program/publisher`.
     subject: Option<String>,
 }
 

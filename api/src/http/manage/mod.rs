@@ -1,8 +1,8 @@
 //! Management: brands, publishers, programs and their terms, enrolments; who changed what.
 //!
 //! A key with the scope `manage` may change; it speaks for the network. A brand's key with the
-//! scope `read` sees what is its own, and so does a publisher's. Whoever wants to become a publisher
-//! applies without a key.
+//! scope `read` sees what is its own, and so does a publisher's. Whoever wants to become a
+//! publisher applies without a key.
 //!
 //! # Adding a kind of party
 //!
