@@ -8,6 +8,7 @@ use serde_json::Value;
 use settlement::attribution::AttributionTerms;
 use settlement::commission::{CommissionRule, Flat, Percentage};
 use settlement::fees::FeeModel;
+use settlement::rules::Rules;
 use settlement::terms::{Presentation, RecognitionPoint, Terms, Unattributed};
 use utoipa::ToSchema;
 
@@ -69,6 +70,11 @@ pub(crate) struct Offer {
     #[serde(default)]
     #[schema(value_type = Option<Object>, example = json!({"model": "last_click"}))]
     pub(crate) attribution: Option<Value>,
+    /// Caps, bonus, repeat orders, what is approved or held by itself, in JSON.
+    #[arg(long, value_parser = json)]
+    #[serde(default)]
+    #[schema(value_type = Option<Object>, example = json!({"rate_at": "conversion"}))]
+    pub(crate) rules: Option<Value>,
 }
 
 fn json(text: &str) -> Result<Value, serde_json::Error> {
@@ -95,6 +101,7 @@ impl Offer {
             unattributed: Unattributed::RecordOnly,
             lookback_days: 30,
             attribution: AttributionTerms::default(),
+            rules: Rules::default(),
         };
         self.over(terms, DateTime::UNIX_EPOCH)
     }
@@ -128,6 +135,9 @@ impl Offer {
         if let Some(attribution) = &self.attribution {
             terms.attribution =
                 AttributionTerms::deserialize(attribution).context("attribution cannot be read")?;
+        }
+        if let Some(rules) = &self.rules {
+            terms.rules = Rules::deserialize(rules).context("rules cannot be read")?;
         }
         terms.effective_from = self.effective_from.unwrap_or(from);
         Ok(terms)

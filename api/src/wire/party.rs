@@ -173,6 +173,9 @@ pub(crate) struct TermsView {
     /// How an order finds its publishers.
     #[schema(value_type = Object)]
     attribution: Value,
+    /// Caps, bonus, repeat orders, what is approved or held by itself.
+    #[schema(value_type = Object)]
+    rules: Value,
 }
 
 impl From<(i32, Terms)> for TermsView {
@@ -189,6 +192,7 @@ impl From<(i32, Terms)> for TermsView {
             rounding: rounding_name(terms.rounding),
             lookback_days: terms.lookback_days,
             attribution: serde_json::json!(terms.attribution),
+            rules: serde_json::json!(terms.rules),
         }
     }
 }
@@ -205,6 +209,7 @@ impl Listed for TermsView {
         "rounding",
         "lookback_days",
         "attribution",
+        "rules",
     ];
     const SHOWN: &'static [&'static str] = &[
         ">version",

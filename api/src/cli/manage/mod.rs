@@ -57,7 +57,8 @@ fn refused(error: PartyError) -> anyhow::Error {
         | PartyError::NameTaken { .. }
         | PartyError::CodeTaken(_)
         | PartyError::Code(_)
-        | PartyError::NotPlain { .. } => BadArgument(error.to_string()).into(),
+        | PartyError::NotPlain { .. }
+        | PartyError::Rules { .. } => BadArgument(error.to_string()).into(),
         other => other.into(),
     }
 }

@@ -125,7 +125,9 @@ impl From<PartyError> for Problem {
             PartyError::Impossible { .. } | PartyError::NotReady { .. } => {
                 Problem::new(StatusCode::CONFLICT, "not-from-this-state", detail)
             }
-            PartyError::Book(_) => Problem::unprocessable("does-not-fit", detail),
+            PartyError::Book(_) | PartyError::Rules { .. } => {
+                Problem::unprocessable("does-not-fit", detail)
+            }
             other => Problem::internal(&other.into()),
         }
     }
