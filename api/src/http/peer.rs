@@ -16,6 +16,7 @@ use super::problem::Problem;
 
 /// Proxies in front of the service.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[group(skip)]
 pub(crate) struct Args {
     /// Proxies whose `X-Forwarded-For` is believed, such as 10.0.0.0/8; may be repeated.
     #[arg(
