@@ -169,7 +169,7 @@ where
     Ok(done)
 }
 
-/// Commits a database transaction that lives, and fails if it does not.
+/// Commits a database transaction, once it is sure that it lives.
 pub(crate) async fn finish(mut transaction: Transaction<'_, Postgres>) -> anyhow::Result<()> {
     sqlx::query("select pg_current_xact_id_if_assigned()")
         .execute(&mut *transaction)

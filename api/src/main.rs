@@ -11,9 +11,9 @@ mod cli;
 mod database;
 mod file;
 mod http;
+mod intake;
 mod key;
 mod output;
-mod wire;
 
 use std::process::ExitCode;
 

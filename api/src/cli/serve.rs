@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -9,7 +10,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Global;
 use crate::database::Database;
-use crate::http::{self, App, Parts, auth, peer};
+use crate::http::conversions::Programs;
+use crate::http::limits::Limits;
+use crate::http::{self, App, Parts, auth, limits, peer};
+use crate::intake::orders::Orders;
+use crate::intake::{self, Intake};
 
 /// Serve tracking links, postbacks and the API over HTTP. Without configuration it serves the data
 /// folder that `counterfoil demo` made. Stops on Ctrl-C or SIGTERM, when what is under way is done.
@@ -23,6 +28,10 @@ pub(crate) struct Args {
     connections: u32,
     #[command(flatten)]
     proxies: peer::Args,
+    #[command(flatten)]
+    limits: limits::Args,
+    #[command(flatten)]
+    intake: intake::Args,
 }
 
 pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode> {
@@ -38,11 +47,17 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         .with_context(|| format!("cannot listen on {}; choose another --listen", args.listen))?;
     let address = listener.local_addr()?;
     let pool = database.pool(args.connections);
+    let writing = database.pool(args.intake.connections());
+    let orders = Orders { unsettled: None };
     let app = App::new(Parts {
         keys: auth::Keys::new(pool.clone()),
         proxies: args.proxies,
+        limits: Limits::new(&args.limits),
+        programs: Programs::new(pool.clone()),
+        intake: Intake::start(&args.intake, orders, &writing, pool.clone()),
         pool,
     });
+    let forgetting = tokio::spawn(forget(app.clone()));
     println!("listening on http://{address}");
     axum::serve(
         listener,
@@ -50,6 +65,9 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     )
     .with_graceful_shutdown(told_to_stop())
     .await?;
+    forgetting.abort();
+    app.intake.close().await;
+    writing.close().await;
     app.pool.close().await;
     database.leave()?;
     Ok(ExitCode::SUCCESS)
@@ -63,5 +81,14 @@ async fn told_to_stop() {
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
+    }
+}
+
+/// Keeps what the limits remember small.
+async fn forget(app: App) {
+    let mut minutes = tokio::time::interval(Duration::from_mins(1));
+    loop {
+        minutes.tick().await;
+        app.limits.forget();
     }
 }

@@ -17,26 +17,23 @@
 pub(crate) mod auth;
 pub(crate) mod clicks;
 pub(crate) mod conversions;
-mod document;
 pub(crate) mod figures;
-pub(crate) mod guests;
-pub(crate) mod input;
-pub(crate) mod listing;
+pub(crate) mod limits;
 pub(crate) mod manage;
-pub(crate) mod once;
 pub(crate) mod peer;
 pub(crate) mod problem;
-mod robots;
 pub(crate) mod stores;
 
 use std::sync::Arc;
 
-use axum::Router;
-use sqlx::pool::PoolConnection;
-use sqlx::{PgPool, Postgres, Transaction};
+use axum::extract::DefaultBodyLimit;
+use axum::{Router, middleware};
+use sqlx::PgPool;
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use problem::Problem;
+use crate::intake::Intake;
+use crate::intake::orders::Orders;
 
 /// What every handler may use; cheap to clone.
 #[derive(Clone)]
@@ -50,21 +47,17 @@ pub(crate) struct Parts {
     pub(crate) keys: auth::Keys,
     /// Whose word on a request's address counts.
     pub(crate) proxies: peer::Args,
+    /// How much may be asked.
+    pub(crate) limits: limits::Limits,
+    /// The programs that senders name.
+    pub(crate) programs: conversions::Programs,
+    /// Where reported orders go.
+    pub(crate) intake: Intake<Orders>,
 }
 
 impl App {
     pub(crate) fn new(parts: Parts) -> App {
         App(Arc::new(parts))
-    }
-
-    /// A connection, to read.
-    pub(crate) async fn conn(&self) -> Result<PoolConnection<Postgres>, Problem> {
-        self.pool.acquire().await.map_err(|error| away(&error))
-    }
-
-    /// A database transaction; [`finish`](crate::database::finish) commits it.
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, Problem> {
-        self.pool.begin().await.map_err(|error| away(&error))
     }
 }
 
@@ -76,27 +69,27 @@ impl std::ops::Deref for App {
     }
 }
 
-/// The database does not answer.
-fn away(error: &sqlx::Error) -> Problem {
-    tracing::warn!(%error, "the database does not answer");
-    Problem::unavailable("the database does not answer; try again", 1)
-}
+/// The document at `/openapi.json`, before the routes are added.
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Counterfoil",
+    description = "Click-attributed conversions as balanced journal entries."
+))]
+struct Document;
 
 /// Every route of the service.
 pub(crate) fn router(app: App) -> Router {
-    let (router, document) = OpenApiRouter::with_openapi(document::blank())
+    let limited = OpenApiRouter::new()
         .merge(auth::routes())
-        .merge(clicks::routes())
         .merge(conversions::routes())
-        .merge(stores::routes())
         .merge(figures::routes())
         .merge(manage::routes())
+        .layer(middleware::from_fn_with_state(app.clone(), limits::limit));
+    let (router, _document) = OpenApiRouter::with_openapi(Document::openapi())
+        .merge(limited)
+        .merge(clicks::routes())
+        .merge(stores::routes())
         .split_for_parts();
-    router
-        .merge(document::routes(document))
-        .merge(robots::routes())
-        .fallback(problem::no_such_route)
-        .method_not_allowed_fallback(problem::no_such_method)
-        .layer(axum::middleware::from_fn(robots::keep_out))
-        .with_state(app)
+    let router = router.layer(DefaultBodyLimit::max(app.limits.max_body));
+    router.fallback(problem::no_such_route).with_state(app)
 }

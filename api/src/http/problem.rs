@@ -56,7 +56,7 @@ impl Problem {
         }
     }
 
-    /// The same, with the seconds after which trying again makes sense.
+    /// The same, with `Retry-After`.
     pub(crate) fn after(self, seconds: u32) -> Problem {
         Problem {
             retry_after: Some(seconds),
@@ -64,10 +64,25 @@ impl Problem {
         }
     }
 
+    /// Its HTTP status.
+    pub(crate) fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Its sentence for people.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Something went wrong inside: logged with its causes, told as 500 without them.
     pub(crate) fn internal(error: &anyhow::Error) -> Problem {
         let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
         tracing::error!(causes = ?causes, "a request failed");
+        Problem::internal_logged()
+    }
+
+    /// Something went wrong inside and was logged already: 500.
+    pub(crate) fn internal_logged() -> Problem {
         Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
@@ -106,10 +121,4 @@ impl IntoResponse for Problem {
 pub(crate) async fn no_such_route() -> Problem {
     let detail = "there is no such address here; /openapi.json lists those there are";
     Problem::new(StatusCode::NOT_FOUND, "no-such-route", detail)
-}
-
-/// What cannot be done with what is there.
-pub(crate) async fn no_such_method() -> Problem {
-    let detail = "this address takes other methods; /openapi.json lists them";
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", detail)
 }

@@ -9,6 +9,7 @@
 mod arguments;
 mod books;
 mod cluster;
+mod conversions;
 mod import;
 mod proofs;
 mod readme;

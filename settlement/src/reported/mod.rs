@@ -5,6 +5,7 @@
 //! reference, another commission, an order of long ago) is kept as a [`Discrepancy`] that an auditor
 //! finds; a postback that was not recorded leaves its numbered [`Outcome`].
 
+mod named;
 mod outcome;
 mod store;
 
@@ -16,14 +17,15 @@ use crate::conversion::State;
 use crate::party::ProgramRef;
 use crate::terms::stored_names;
 
+pub use named::{Named, lock, named};
 pub use outcome::{Outcome, PostbackOutcome, keep};
-pub use store::{figures, notice, program, set_strictness};
+pub use store::{figures, notice, only_program, program, set_strictness};
 
 /// A program as senders name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
-    /// The program, with its book.
-    pub program: ProgramRef,
+    /// Its id, with its book.
+    pub reference: ProgramRef,
     /// The currency of its latest terms.
     pub currency: Currency,
     /// How strict it is.

@@ -42,7 +42,7 @@ pub async fn program(conn: &mut PgConnection, id: Uuid) -> Result<Option<Program
         };
         let book = BookId::from_value(row.book_id);
         Ok(Program {
-            program: ProgramRef { book, id },
+            reference: ProgramRef { book, id },
             currency: row.currency.parse::<Currency>().map_err(wrong)?,
             strictness: Strictness {
                 duplicates: row.strict_duplicates.unwrap_or_default(),
@@ -51,6 +51,23 @@ pub async fn program(conn: &mut PgConnection, id: Uuid) -> Result<Option<Program
         })
     })
     .transpose()
+}
+
+/// The program of a brand that has exactly one.
+pub async fn only_program(
+    conn: &mut PgConnection,
+    book: BookId,
+) -> Result<Option<Uuid>, ReportedError> {
+    let ids = sqlx::query_scalar!(
+        "select id from settlement.program where book_id = $1 limit 2",
+        book.value(),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(match ids.as_slice() {
+        [only] => Some(*only),
+        _ => None,
+    })
 }
 
 /// Says how strict a program is from now on.
