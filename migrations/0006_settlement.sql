@@ -171,6 +171,8 @@ create table settlement.conversion (
     held_from text,
     version integer not null,
     approved_version integer,
+    attributed_version integer not null,
+    credit_version integer,
     publisher_id uuid,
     click_id uuid,
     currency text not null,
@@ -216,6 +218,9 @@ create table settlement.conversion (
 ) with (fillfactor = 80);
 comment on table settlement.conversion is 'distributed by book_id: the current state and amounts of each order''s conversion, minor units; history in change and commission';
 comment on column settlement.conversion.version is 'how often it changed; names the entries of each change';
+comment on column settlement.conversion.attributed_version is 'at which change it was credited as it is';
+comment on column settlement.conversion.credit_version is 'at which change its publishers'' shares became what they are; null if one earns all';
+comment on column settlement.conversion.publisher_id is 'who earns it, or the largest share of it';
 comment on column settlement.conversion.frozen_rate is 'the rate or flat amount it was priced with; refunds recompute with it';
 comment on column settlement.conversion.priced_by is 'why it pays what it pays: first or repeat order, the rate rule, the tier, the bonus, the cap it is over';
 comment on column settlement.conversion.customer is 'who ordered, as far as the sender tells: an opaque id; tells first orders from repeat ones';
@@ -240,10 +245,13 @@ create table settlement.attribution (
     model text not null,
     click_id uuid,
     publisher_id uuid,
+    considered jsonb not null,
     decided_at timestamptz not null,
     decided_by text not null,
     constraint attribution_pk primary key (book_id, conversion_id, version),
-    constraint attribution_model_known check (model in ('last_click', 'named_click', 'declared', 'none'))
+    constraint attribution_model_known check (
+        model in ('last_click', 'first_click', 'linear', 'position', 'time_decay', 'named_click',
+                  'claim', 'coupon', 'declared', 'none'))
 );
 comment on table settlement.attribution is 'distributed by book_id: who was credited with a conversion, by which rule; versioned';
 
@@ -313,6 +321,8 @@ begin
         tg_table_schema, tg_table_name, tg_op
         using errcode = 'insufficient_privilege';
 end $$;
+
+comment on column settlement.attribution.considered is 'what could have earned it, each with its weight or why it got none; empty if there was but one';
 
 create trigger event_is_append_only before update or delete or truncate on settlement.event
     for each statement execute function settlement.refuse_change();

@@ -5,7 +5,8 @@
 -- A. Who was recognised at which click is only ever added to: identity_is_append_only.
 -- B. A user of a brand is claimed once, and the first claim stands whoever comes later and however
 --    many come at once: claim_pk, claim_is_append_only.
--- C. A code belongs to one publisher at a time: coupon_pk; a later one follows, none is edited but
+-- C. Of a shared conversion each share is kept at each version: credit_pk, credit_is_append_only.
+-- D. A code belongs to one publisher at a time: coupon_pk; a later one follows, none is edited but
 --    to be ended.
 
 set local role counterfoil_owner;
@@ -72,6 +73,36 @@ create table settlement.coupon (
 );
 comment on table settlement.coupon is 'distributed by book_id: whose code it is, from when; the latest that had begun counts';
 
+create table settlement.credit (
+    book_id bigint not null,
+    conversion_id uuid not null,
+    version integer not null,
+    position smallint not null,
+    publisher_id uuid not null,
+    click_id uuid,
+    weight bigint not null,
+    publisher_due bigint not null,
+    constraint credit_pk primary key (book_id, conversion_id, version, position),
+    constraint credit_of_conversion foreign key (book_id, conversion_id)
+        references settlement.conversion (book_id, id) deferrable initially deferred,
+    constraint credit_weighs_something check (weight > 0),
+    constraint credit_owes_or_not check (publisher_due >= 0)
+);
+comment on table settlement.credit is 'distributed by book_id: who earns what of a conversion that several publishers share, by its version, append-only; minor units';
+
+create view settlement.earning as
+    select c.book_id, c.id as conversion_id, c.program_id, c.currency, 1::smallint as position,
+           c.publisher_id, c.click_id, c.publisher_due
+    from settlement.conversion c
+    where c.credit_version is null and c.publisher_id is not null
+    union all
+    select c.book_id, c.id, c.program_id, c.currency, k.position, k.publisher_id, k.click_id,
+           k.publisher_due
+    from settlement.conversion c
+    join settlement.credit k on k.book_id = c.book_id and k.conversion_id = c.id
+         and k.version = c.credit_version;
+comment on view settlement.earning is 'who earns what of each conversion now: one row where one publisher earns it, one per credited touch where several share it';
+
 create function settlement.claim_affiliate_attribution(
     p_user_id text, p_affiliate_id uuid, p_first_click_at timestamptz
 ) returns boolean
@@ -90,7 +121,7 @@ begin
     from settlement.program p
     join settlement.brand b on b.id = p.brand_id and (v_brand is null or b.name = v_brand)
     join settlement.enrolment e on e.book_id = p.book_id and e.program_id = p.id
-         and e.publisher_id = p_affiliate_id and e.ended_at is null
+         and e.publisher_id = p_affiliate_id and e.earns @> now()
     cross join lateral (
         select t.attribution from settlement.program_terms t
         where t.book_id = p.book_id and t.program_id = p.id and t.effective_from <= now()
@@ -115,12 +146,16 @@ comment on function settlement.claim_affiliate_attribution is 'claims a user for
 
 create trigger identity_is_append_only before update or delete or truncate on settlement.identity
     for each statement execute function settlement.refuse_change();
+create trigger credit_is_append_only before update or delete or truncate on settlement.credit
+    for each statement execute function settlement.refuse_change();
 create trigger claim_is_append_only before update or delete or truncate on settlement.claim
     for each statement execute function settlement.refuse_change();
 
-grant select on settlement.identity, settlement.claim, settlement.coupon
+grant select on settlement.identity, settlement.claim, settlement.coupon, settlement.credit,
+    settlement.earning
     to counterfoil_service, counterfoil_auditor;
-grant insert on settlement.identity, settlement.claim, settlement.coupon to counterfoil_service;
+grant insert on settlement.identity, settlement.claim, settlement.coupon, settlement.credit
+    to counterfoil_service;
 grant update (ended_at) on settlement.coupon to counterfoil_service;
 grant select on settlement.user_key to counterfoil_service;
 

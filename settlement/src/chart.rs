@@ -149,7 +149,8 @@ impl Code {
     }
 }
 
-/// The accounts of one conversion: its book, its currency, its publisher if it has one.
+/// The accounts of one conversion: its book, its currency, its publisher if it has one, and how
+/// several share it.
 ///
 /// Keeps what it was asked for, so that the caller can open exactly those accounts.
 #[derive(Debug)]
@@ -157,7 +158,8 @@ pub struct Chart {
     book: BookId,
     currency: Currency,
     publisher: Option<Uuid>,
-    used: BTreeMap<Code, Account>,
+    split: Vec<(Uuid, Money)>,
+    used: BTreeMap<(Code, Option<Uuid>), Account>,
 }
 
 impl Chart {
@@ -168,8 +170,15 @@ impl Chart {
             book,
             currency,
             publisher,
+            split: Vec::new(),
             used: BTreeMap::new(),
         }
+    }
+
+    /// The same, where several publishers share what is moved: so much for each.
+    #[must_use]
+    pub fn shared(self, split: Vec<(Uuid, Money)>) -> Chart {
+        Chart { split, ..self }
     }
 
     /// Whether nobody but the house earns: there is no publisher.
@@ -180,19 +189,33 @@ impl Chart {
 
     /// An account of this chart.
     pub fn account(&mut self, code: Code) -> &Account {
-        let (book, currency, publisher) = (self.book, self.currency, self.publisher);
+        self.account_of(code, self.publisher)
+    }
+
+    fn account_of(&mut self, code: Code, publisher: Option<Uuid>) -> &Account {
+        let (book, currency) = (self.book, self.currency);
+        let whose = publisher.filter(|_| code.is_per_publisher());
         self.used
-            .entry(code)
+            .entry((code, whose))
             .or_insert_with(|| account(book, code, currency, publisher))
     }
 
     /// A debit; nothing for an amount of zero, because a fee of nothing is no line. A negative
     /// amount is the credit of its opposite.
     pub fn debit(&mut self, code: Code, money: Money) -> Result<Option<Line>, WrongCurrency> {
+        self.debit_of(code, self.publisher, money)
+    }
+
+    fn debit_of(
+        &mut self,
+        code: Code,
+        publisher: Option<Uuid>,
+        money: Money,
+    ) -> Result<Option<Line>, WrongCurrency> {
         if money.is_zero() {
             return Ok(None);
         }
-        let account = self.account(code);
+        let account = self.account_of(code, publisher);
         let line = match Amount::new(money) {
             Ok(amount) => account.debit(amount),
             Err(_) => match Amount::new(money.negated()) {
@@ -206,6 +229,22 @@ impl Chart {
     /// A credit, as [`Chart::debit`].
     pub fn credit(&mut self, code: Code, money: Money) -> Result<Option<Line>, WrongCurrency> {
         self.debit(code, money.negated())
+    }
+
+    /// A credit of what publishers earn: to the one, or to each by its part of the split.
+    pub fn credit_publishers(
+        &mut self,
+        code: Code,
+        money: Money,
+    ) -> Result<Vec<Option<Line>>, WrongCurrency> {
+        if self.split.is_empty() {
+            return Ok(vec![self.credit(code, money)?]);
+        }
+        let split = self.split.clone();
+        split
+            .into_iter()
+            .map(|(publisher, part)| self.debit_of(code, Some(publisher), part.negated()))
+            .collect()
     }
 
     /// The accounts asked for so far.

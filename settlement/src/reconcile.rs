@@ -62,8 +62,8 @@ pub async fn differences(conn: &mut PgConnection) -> Result<Vec<Difference>, Rec
     let query = sqlx::query!(
         r#"
         with conversion as (
-            select c.book_id, c.currency, c.publisher_id, c.gross, c.brand_due, c.publisher_due,
-                   c.fee_brand, c.fee_publisher, c.state = 'on_hold' as held,
+            select c.book_id, c.id, c.currency, c.publisher_id, c.credit_version, c.gross,
+                   c.brand_due, c.publisher_due, c.fee_brand, c.fee_publisher, c.state = 'on_hold' as held,
                    c.state = 'approved' or coalesce(c.held_from, '') = 'approved' as earned,
                    t.recognition_point = 'conversion' as at_conversion,
                    t.presentation = 'principal' and c.publisher_id is not null as principal
@@ -72,32 +72,39 @@ pub async fn differences(conn: &mut PgConnection) -> Result<Vec<Difference>, Rec
                  and t.program_id = c.program_id and t.version = c.terms_version
             where c.state in ('pending', 'on_hold', 'approved')
         ), expected as (
-            select c.book_id, c.currency, v.code, v.publisher_id, sum(v.amount) as amount
+            select c.book_id, c.currency, v.code, null::uuid as publisher_id,
+                   sum(v.amount) as amount
             from conversion c
             cross join lateral (values
-                ('1110', null::uuid, c.brand_due, c.earned or c.at_conversion),
-                ('2000', c.publisher_id, c.publisher_due, c.earned and not c.held),
-                ('2005', c.publisher_id, c.publisher_due,
-                    not c.earned and c.at_conversion and not c.held),
-                ('2030', c.publisher_id, c.publisher_due,
-                    c.held and (c.earned or c.at_conversion)),
-                ('2300', null, c.fee_brand + c.fee_publisher, not c.earned and c.at_conversion),
-                ('4000', null, c.fee_publisher,
+                ('1110', c.brand_due, c.earned or c.at_conversion),
+                ('2300', c.fee_brand + c.fee_publisher, not c.earned and c.at_conversion),
+                ('4000', c.fee_publisher,
                     c.earned and not c.principal and c.publisher_id is not null),
-                ('4010', null, c.fee_brand, c.earned and not c.principal),
-                ('4020', null, c.gross, c.earned and c.publisher_id is null),
-                ('4100', null, c.brand_due, c.earned and c.principal),
-                ('5000', null, c.publisher_due, c.earned and c.principal),
-                ('9100', null, c.brand_due, not c.earned and not c.at_conversion),
-                ('9200', c.publisher_id, c.publisher_due,
-                    not c.earned and not c.at_conversion and not c.held),
-                ('9210', c.publisher_id, c.publisher_due,
-                    not c.earned and not c.at_conversion and c.held),
-                ('9300', null, c.fee_brand + c.fee_publisher,
-                    not c.earned and not c.at_conversion)
-            ) as v (code, publisher_id, amount, counts)
+                ('4010', c.fee_brand, c.earned and not c.principal),
+                ('4020', c.gross, c.earned and c.publisher_id is null),
+                ('4100', c.brand_due, c.earned and c.principal),
+                ('5000', c.publisher_due, c.earned and c.principal),
+                ('9100', c.brand_due, not c.earned and not c.at_conversion),
+                ('9300', c.fee_brand + c.fee_publisher, not c.earned and not c.at_conversion)
+            ) as v (code, amount, counts)
             where v.counts and v.amount <> 0
-            group by c.book_id, c.currency, v.code, v.publisher_id
+            group by c.book_id, c.currency, v.code
+            union all
+            -- What publishers earn: one has all of it, or each its credits.
+            select c.book_id, c.currency, v.code, coalesce(k.publisher_id, c.publisher_id),
+                   sum(coalesce(k.publisher_due, c.publisher_due))
+            from conversion c
+            left join settlement.credit k on k.book_id = c.book_id and k.conversion_id = c.id
+                 and k.version = c.credit_version
+            cross join lateral (values
+                ('2000', c.earned and not c.held),
+                ('2005', not c.earned and c.at_conversion and not c.held),
+                ('2030', c.held and (c.earned or c.at_conversion)),
+                ('9200', not c.earned and not c.at_conversion and not c.held),
+                ('9210', not c.earned and not c.at_conversion and c.held)
+            ) as v (code, counts)
+            where v.counts and coalesce(k.publisher_due, c.publisher_due) <> 0
+            group by c.book_id, c.currency, v.code, coalesce(k.publisher_id, c.publisher_id)
         ), found as (
             select a.book_id, a.currency, a.code,
                    (a.dimensions ->> 'publisher')::uuid as publisher_id,

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use ledger::Actor;
 use sqlx::PgConnection;
 
+use super::parts::credits_of;
 use super::state::{Action, State, Step};
 use super::store::{self, ChangeRow, CommissionRow};
 use super::stored::{self, Stored};
@@ -137,7 +138,7 @@ fn taken(
     let action = decision.action;
     let day = calendar.effective(now);
     let version = before.version + 1;
-    let subject = before.subject(version, day, Vec::new());
+    let subject = before.subject(version, day, Vec::new())?;
     let share = share_of(before.state);
     let mut after = Stored {
         state,
@@ -152,7 +153,7 @@ fn taken(
         }
         (Action::Reject, _, _)
         | (Action::Reverse, State::Pending | State::OnHold(HeldFrom::Pending), _) => {
-            after.amounts = Components::zero(before.order.currency());
+            after.earn(Components::zero(before.order.currency()))?;
             posting::rejected::rejected(&subject, &before.amounts, share)?
         }
         (Action::Hold, _, State::OnHold(from)) => posting::held::held(&subject, owed, from)?,
@@ -160,23 +161,23 @@ fn taken(
             posting::released::released(&subject, owed, from)?
         }
         (Action::Reinstate, _, State::Pending) => {
-            after.amounts = before.priced()?;
+            after.earn(before.priced()?)?;
+            let subject = after.subject(version, day, Vec::new())?;
             posting::pending::pending(&subject, &after.amounts)?
         }
         (Action::Reverse, _, _) => {
-            after.amounts = Components::zero(before.order.currency());
-            let approval = approval_of(before, day);
+            after.earn(Components::zero(before.order.currency()))?;
+            let approval = approval_of(before, day)?;
             posting::reversed::reversed(&subject, &before.amounts, share, approval.as_ref())?
         }
         (Action::Reinstate, _, _) => {
-            after.amounts = before.priced()?;
+            after.earn(before.priced()?)?;
+            let subject = after.subject(version, day, Vec::new())?;
             // A reversal of a share on hold, or with a refund since, is no mirror of what returns.
-            let reversal = before
-                .was(Action::Reverse, State::Approved)
-                .then(|| Reversal {
-                    subject: before.subject(before.version, day, Vec::new()),
-                    approval: approval_of(before, day),
-                });
+            let mirrors = before.was(Action::Reverse, State::Approved);
+            let reversal = mirrors
+                .then(|| reversal_of(before, &after, day))
+                .transpose()?;
             posting::reinstated::reinstated(&subject, &after.amounts, reversal.as_ref())?
         }
         (Action::Hold | Action::Release, _, _) => Posting::default(),
@@ -188,17 +189,31 @@ fn taken(
     })
 }
 
-/// The approval that a reversal may mirror: none if a refund changed the amounts since.
-fn approval_of(
-    stored: &Stored,
-    day: (chrono::NaiveDate, Option<ledger::Period>),
-) -> Option<Approval> {
+/// A day on which entries count, and the closed month they come from, if one.
+type Day = (chrono::NaiveDate, Option<ledger::Period>);
+
+/// The reversal that a reinstatement may mirror, of what it brings back.
+fn reversal_of(before: &Stored, after: &Stored, day: Day) -> Result<Reversal, ConversionError> {
+    Ok(Reversal {
+        subject: after.subject(before.version, day, Vec::new())?,
+        approval: approval_of(after, day)?,
+    })
+}
+
+/// The approval that a reversal may mirror: none if a refund changed the amounts since, or somebody
+/// else was credited.
+fn approval_of(stored: &Stored, day: Day) -> Result<Option<Approval>, ConversionError> {
+    let stands = |version: &i32| stored.refunded.is_zero() && stored.attributed_version <= *version;
+    let approval = |version| -> Result<Approval, ConversionError> {
+        Ok(Approval {
+            subject: stored.subject(version, day, Vec::new())?,
+        })
+    };
     stored
         .approved_version
-        .filter(|_| stored.refunded.is_zero())
-        .map(|version| Approval {
-            subject: stored.subject(version, day, Vec::new()),
-        })
+        .filter(stands)
+        .map(approval)
+        .transpose()
 }
 
 /// Where the publisher's share stands in a state.
@@ -227,13 +242,15 @@ async fn write(
     let mut commissions = Vec::new();
     let mut saved = Vec::with_capacity(steps.len());
     let mut postings = Vec::with_capacity(steps.len());
+    let mut credits = Vec::new();
     for Taken {
         decision,
-        after,
+        mut after,
         posting,
     } in steps
     {
         let before = &stored[&after.reference];
+        credits.extend(credits_of(&mut after, &before.parts));
         changes.push(ChangeRow {
             reference: after.reference,
             version: after.version,
@@ -262,5 +279,6 @@ async fn write(
     store::save(conn, now, by, &saved).await?;
     store::add_changes(conn, now, by, &changes).await?;
     store::add_commissions(conn, now, by, &commissions).await?;
+    store::add_credits(conn, &credits).await?;
     store::post(conn, now, by, &postings).await
 }

@@ -16,6 +16,7 @@ pub mod change;
 mod details;
 mod find;
 pub mod parked;
+mod parts;
 pub mod record;
 pub mod refund;
 pub mod state;

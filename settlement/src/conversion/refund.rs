@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::change::share_of;
 use super::parked::{self, Parked, Reason};
+use super::parts::{CreditRow, credits_of};
 use super::state::State;
 use super::store::{self, ChangeRow, CommissionRow};
 use super::stored::{self, Stored};
@@ -21,7 +22,7 @@ use crate::columns::column;
 use crate::commission::CommissionError;
 use crate::network::Calendar;
 use crate::posting::held::HeldFrom;
-use crate::posting::{self, Posting};
+use crate::posting::{self, Posting, Subject};
 
 /// A refund as a brand reports it.
 #[expect(
@@ -202,6 +203,7 @@ struct Work {
     events: Vec<(usize, ConversionRef, Uuid)>,
     changes: Vec<ChangeRow>,
     commissions: Vec<CommissionRow>,
+    credits: Vec<CreditRow>,
     postings: Vec<(ConversionRef, Posting)>,
 }
 
@@ -239,6 +241,7 @@ impl Work {
         let state = step.change.to;
         self.changes.push(step.change);
         self.commissions.extend(step.commission);
+        self.credits.extend(step.credits);
         self.postings.push((reference, step.posting));
         Ok(Refunded::Applied(reference, state))
     }
@@ -282,6 +285,7 @@ impl Work {
         store::save(conn, now, by, &saved).await?;
         store::add_changes(conn, now, by, &self.changes).await?;
         store::add_commissions(conn, now, by, &self.commissions).await?;
+        store::add_credits(conn, &self.credits).await?;
         store::post(conn, now, by, &self.postings).await
     }
 }
@@ -290,6 +294,7 @@ impl Work {
 struct RefundStep {
     change: ChangeRow,
     commission: Option<CommissionRow>,
+    credits: Vec<CreditRow>,
     posting: Posting,
 }
 
@@ -310,7 +315,7 @@ fn step(
     };
     let mut posting = Posting::default();
     if let Some(stage) = stage {
-        stored.amounts = stored.priced()?;
+        stored.earn(stored.priced()?)?;
         if stored.is_returned() {
             stored.state = State::Reversed;
         }
@@ -321,7 +326,11 @@ fn step(
         };
         let day = calendar.effective(refund.occurred_at.max(since));
         let because = vec![Cause::new("refund", &refund.refund_ref)];
-        let subject = stored.subject(stored.version, day, because);
+        let less = before.parts.less(&stored.parts);
+        let subject = Subject {
+            split: less.map_err(CommissionError::from)?,
+            ..stored.subject(stored.version, day, because)?
+        };
         let less = before.amounts.minus(stored.amounts)?;
         posting = posting::refunded::refunded(&subject, &less, stage, share)?;
     }
@@ -349,6 +358,7 @@ fn step(
     Ok(RefundStep {
         change,
         commission,
+        credits: credits_of(stored, &before.parts),
         posting,
     })
 }

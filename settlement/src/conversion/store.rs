@@ -5,6 +5,7 @@ use ledger::{Actor, Money, Refusal};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::parts::CreditRow;
 use super::stored::Stored;
 use super::{ConversionError, ConversionRef, State};
 use crate::columns::column;
@@ -31,6 +32,40 @@ pub(super) struct CommissionRow {
     pub event: Uuid,
     pub base: Money,
     pub amounts: Components,
+}
+
+/// Adds parts of what several publishers share.
+#[expect(
+    clippy::as_conversions,
+    reason = "tells sqlx that an array may hold nulls; converts nothing"
+)]
+pub(super) async fn add_credits(
+    conn: &mut PgConnection,
+    rows: &[CreditRow],
+) -> Result<(), ConversionError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let clicks: Vec<Option<Uuid>> = column(rows, |r| r.part.credit.click);
+    let weight = |row: &CreditRow| i64::try_from(row.part.credit.weight).unwrap_or(i64::MAX);
+    let query = sqlx::query!(
+        r#"
+        insert into settlement.credit (book_id, conversion_id, version, position, publisher_id,
+                                       click_id, weight, publisher_due)
+        select * from unnest($1::bigint[], $2::uuid[], $3::int[], $4::smallint[], $5::uuid[],
+                             $6::uuid[], $7::bigint[], $8::bigint[])
+        "#,
+        &column(rows, |r| r.reference.book.value()),
+        &column(rows, |r| r.reference.id),
+        &column(rows, |r| r.version),
+        &column(rows, |r| r.position),
+        &column(rows, |r| r.part.credit.publisher),
+        &clicks as &[Option<Uuid>],
+        &column(rows, weight),
+        &column(rows, |r| r.part.due.minor()),
+    );
+    query.execute(conn).await?;
+    Ok(())
 }
 
 /// Opens the accounts of postings and posts them all; refuses the batch if one entry is refused.
@@ -86,6 +121,7 @@ pub(super) async fn save(
     conversions: &[(i32, Stored)],
 ) -> Result<(), ConversionError> {
     let approved: Vec<Option<i32>> = column(conversions, |(_, s)| s.approved_version);
+    let credits: Vec<Option<i32>> = column(conversions, |(_, s)| s.credit_version);
     let holds: Vec<Option<String>> =
         column(conversions, |(_, s)| s.state.stored().1.map(str::to_owned));
     let originals: Vec<Option<i64>> = column(conversions, |(_, s)| {
@@ -108,14 +144,14 @@ pub(super) async fn save(
             brand_due = u.brand_due, publisher_due = u.publisher_due, fee_brand = u.fee_brand,
             fee_publisher = u.fee_publisher, order_amount = u.order_amount,
             original_refunded = u.original_refunded, fx = u.fx, priced_by = u.priced_by,
-            changed_at = $18, changed_by = $19
+            credit_version = u.credit_version, changed_at = $19, changed_by = $20
         from unnest($1::bigint[], $2::uuid[], $3::int[], $4::int[], $5::text[], $6::text[],
                     $7::int[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
                     $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::jsonb[],
-                    $17::jsonb[])
+                    $17::jsonb[], $18::int[])
              as u (book_id, id, before, version, state, held_from, approved_version, refunded,
                    gross, brand_due, publisher_due, fee_brand, fee_publisher, order_amount,
-                   original_refunded, fx, priced_by)
+                   original_refunded, fx, priced_by, credit_version)
         where c.book_id = u.book_id and c.id = u.id and c.version = u.before
         "#,
         &column(conversions, |(_, s)| s.reference.book.value()),
@@ -135,6 +171,7 @@ pub(super) async fn save(
         &originals as &[Option<i64>],
         &quotes as &[Option<serde_json::Value>],
         &column(conversions, |(_, s)| serde_json::json!(s.priced_by)),
+        &credits as &[Option<i32>],
         now,
         by.as_str(),
     );

@@ -7,6 +7,7 @@ use ledger::{BookId, Cause, Currency, Money, Period};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::parts::Parts;
 use super::{Action, ConversionError, ConversionRef, State};
 use crate::columns::column;
 use crate::commission::{Basis, CommissionError, FrozenRate};
@@ -28,6 +29,8 @@ pub(super) struct Stored {
     pub state: State,
     pub version: i32,
     pub approved_version: Option<i32>,
+    /// The change that credited it as it is.
+    pub attributed_version: i32,
     pub publisher: Option<Uuid>,
     pub click: Option<Uuid>,
     pub order: Money,
@@ -37,6 +40,9 @@ pub(super) struct Stored {
     pub frozen: FrozenRate,
     pub priced_by: PricedBy,
     pub amounts: Components,
+    /// Who shares it, if several do, and the change that made the shares what they are.
+    pub parts: Parts,
+    pub credit_version: Option<i32>,
     pub terms: Terms,
     /// When it was approved or reinstated last.
     pub earned_at: Option<DateTime<Utc>>,
@@ -115,13 +121,14 @@ impl Stored {
         version: i32,
         (effective, origin): (chrono::NaiveDate, Option<Period>),
         because: Vec<Cause>,
-    ) -> Subject {
-        Subject {
+    ) -> Result<Subject, ConversionError> {
+        Ok(Subject {
             book: self.reference.book,
             conversion: self.reference.id,
             order_ref: self.order_ref.clone(),
             click: self.click,
             publisher: self.publisher,
+            split: self.parts.split().map_err(CommissionError::from)?,
             currency: self.order.currency(),
             recognition: self.terms.recognition_point,
             presentation: self.terms.presentation,
@@ -129,7 +136,15 @@ impl Stored {
             effective,
             origin,
             because,
-        }
+        })
+    }
+
+    /// Makes the amounts these, the parts of several publishers with them.
+    pub(super) fn earn(&mut self, amounts: Components) -> Result<(), ConversionError> {
+        let parts = self.parts.to(amounts.publisher_due());
+        self.parts = parts.map_err(CommissionError::from)?;
+        self.amounts = amounts;
+        Ok(())
     }
 
     /// Whether the latest change was this action from this state.
@@ -192,7 +207,12 @@ pub(super) async fn lock(
                c.terms_version, c.state, c.held_from, c.version, c.approved_version,
                c.publisher_id, c.click_id, c.currency, c.order_amount, c.refunded, c.frozen_rate,
                c.priced_by, c.original_currency, c.original_amount, c.original_refunded, c.fx,
-               c.gross, c.fee_brand, c.fee_publisher,
+               c.gross, c.fee_brand, c.fee_publisher, c.attributed_version, c.credit_version,
+               (select jsonb_agg(jsonb_build_array(k.publisher_id, k.click_id, k.weight,
+                                                   k.publisher_due) order by k.position)
+                from settlement.credit k
+                where k.book_id = c.book_id and k.conversion_id = c.id
+                  and k.version = c.credit_version) as parts,
                latest.action as "latest_action?", latest.from_state as "latest_from?",
                (select max(h.changed_at) from settlement.change h
                 where h.book_id = c.book_id and h.conversion_id = c.id
@@ -247,6 +267,9 @@ struct Row {
     gross: i64,
     fee_brand: i64,
     fee_publisher: i64,
+    attributed_version: i32,
+    credit_version: Option<i32>,
+    parts: Option<serde_json::Value>,
     latest_action: Option<String>,
     latest_from: Option<String>,
     earned_at: Option<DateTime<Utc>>,
@@ -305,6 +328,9 @@ impl Row {
                 .ok_or_else(|| wrong("state"))?,
             version: self.version,
             approved_version: self.approved_version,
+            attributed_version: self.attributed_version,
+            credit_version: self.credit_version,
+            parts: Parts::read(self.parts, currency).ok_or_else(|| wrong("credit"))?,
             publisher: self.publisher_id,
             click: self.click_id,
             order: money(self.order_amount)?,

@@ -6,7 +6,7 @@
 
 use ledger::{Line, Money};
 
-use super::{Posting, PostingError, Subject, posting};
+use super::{Posting, PostingError, Subject, opposite, posting};
 use crate::chart::{Chart, Code};
 use crate::terms::RecognitionPoint;
 
@@ -42,8 +42,16 @@ pub(super) fn hold_lines(
         }
         (HeldFrom::Approved, _) => (Code::UnfundedPayable, Code::HeldPayable),
     };
-    Ok([chart.debit(open, share)?, chart.credit(on_hold, share)?]
+    let taken = opposite(
+        chart
+            .credit_publishers(open, share)?
+            .into_iter()
+            .flatten()
+            .collect(),
+    );
+    let kept = chart
+        .credit_publishers(on_hold, share)?
         .into_iter()
-        .flatten()
-        .collect())
+        .flatten();
+    Ok(taken.into_iter().chain(kept).collect())
 }

@@ -25,7 +25,7 @@ pub mod reversed;
 use chrono::NaiveDate;
 use ledger::account::WrongCurrency;
 use ledger::{
-    Account, BookId, Cause, Currency, EntryError, IdempotencyKey, JournalEntry, Line, Period,
+    Account, BookId, Cause, Currency, EntryError, IdempotencyKey, JournalEntry, Line, Money, Period,
 };
 use uuid::Uuid;
 
@@ -49,6 +49,9 @@ pub struct Subject {
     pub click: Option<Uuid>,
     /// Who earns it; `None` is the house.
     pub publisher: Option<Uuid>,
+    /// Where several publishers share it: how much each has of the amount that is moved here, which
+    /// they add up to. Empty where one has all.
+    pub split: Vec<(Uuid, Money)>,
     /// The currency of all its amounts.
     pub currency: Currency,
     /// When it enters the books.
@@ -102,7 +105,7 @@ type Lines = Vec<Line>;
 
 impl Subject {
     pub(crate) fn chart(&self) -> Chart {
-        Chart::new(self.book, self.currency, self.publisher)
+        Chart::new(self.book, self.currency, self.publisher).shared(self.split.clone())
     }
 
     /// The key of a fact in this change of the conversion.
@@ -149,14 +152,10 @@ fn expected_lines(
         Share::Open => Code::ExpectedPublisherDue,
         Share::Held => Code::ExpectedHeld,
     };
-    Ok([
-        chart.debit(Code::ExpectedBrandDue, amounts.brand_due())?,
-        chart.credit(held, amounts.publisher_due())?,
-        chart.credit(Code::ExpectedFee, amounts.fee()?)?,
-    ]
-    .into_iter()
-    .flatten()
-    .collect())
+    let mut lines = vec![chart.debit(Code::ExpectedBrandDue, amounts.brand_due())?];
+    lines.extend(chart.credit_publishers(held, amounts.publisher_due())?);
+    lines.push(chart.credit(Code::ExpectedFee, amounts.fee()?)?);
+    Ok(lines.into_iter().flatten().collect())
 }
 
 /// What is recognised at conversion but not yet earned: 1110 against 2005 (or 2030) and 2300.
@@ -169,14 +168,10 @@ fn constrained_lines(
         Share::Open => Code::PendingPayable,
         Share::Held => Code::HeldPayable,
     };
-    Ok([
-        chart.debit(Code::UnbilledReceivable, amounts.brand_due())?,
-        chart.credit(payable, amounts.publisher_due())?,
-        chart.credit(Code::ConstrainedFee, amounts.fee()?)?,
-    ]
-    .into_iter()
-    .flatten()
-    .collect())
+    let mut lines = vec![chart.debit(Code::UnbilledReceivable, amounts.brand_due())?];
+    lines.extend(chart.credit_publishers(payable, amounts.publisher_due())?);
+    lines.push(chart.credit(Code::ConstrainedFee, amounts.fee()?)?);
+    Ok(lines.into_iter().flatten().collect())
 }
 
 /// What is earned: 1110 against the payable and the fees, or gross as a principal.
@@ -208,18 +203,21 @@ fn revenue_lines(
             chart.credit(Code::HouseIncome, amounts.gross())?,
         ]);
     }
-    Ok(match presentation {
-        Presentation::Agent => vec![
-            chart.credit(payable, amounts.publisher_due())?,
+    let mut lines = chart.credit_publishers(payable, amounts.publisher_due())?;
+    match presentation {
+        Presentation::Agent => lines.extend([
             chart.credit(Code::BrandFee, amounts.fee_brand())?,
             chart.credit(Code::PublisherFee, amounts.fee_publisher())?,
-        ],
-        Presentation::Principal => vec![
-            chart.debit(Code::PublisherCost, amounts.publisher_due())?,
-            chart.credit(Code::GrossCommission, amounts.brand_due())?,
-            chart.credit(payable, amounts.publisher_due())?,
-        ],
-    })
+        ]),
+        Presentation::Principal => {
+            let before = [
+                chart.debit(Code::PublisherCost, amounts.publisher_due())?,
+                chart.credit(Code::GrossCommission, amounts.brand_due())?,
+            ];
+            lines.splice(0..0, before);
+        }
+    }
+    Ok(lines)
 }
 
 fn opposite(lines: Lines) -> Lines {

@@ -43,6 +43,7 @@ impl Case {
             order_ref: "A1".to_owned(),
             click: None,
             publisher: Some(PUBLISHER),
+            split: Vec::new(),
             currency: Currency::USD,
             recognition: RecognitionPoint::Approval,
             presentation: Presentation::Agent,

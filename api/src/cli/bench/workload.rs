@@ -122,6 +122,7 @@ impl Workload {
             order_ref: format!("S{:09}", 100_000_000 + number),
             click: Some(id("click", number)),
             publisher: self.publishers.get(publisher).copied(),
+            split: Vec::new(),
             currency: Currency::GBP,
             recognition: match fact {
                 Fact::Expected | Fact::Approved => RecognitionPoint::Approval,

@@ -117,6 +117,7 @@ pub(super) async fn conversions(
 ) -> Result<(), ConversionError> {
     let publishers: Vec<Option<Uuid>> = column(priced, |p| p.credit.publisher);
     let clicks: Vec<Option<Uuid>> = column(priced, |p| p.credit.click);
+    let credits: Vec<Option<i32>> = column(priced, |p| (!p.parts.0.is_empty()).then_some(1));
     let customers: Vec<Option<String>> = column(priced, |p| p.item.order.customer());
     let originals: Vec<Option<i64>> = column(priced, |p| p.original.map(Money::minor));
     let currencies: Vec<Option<String>> = column(priced, |p| {
@@ -139,26 +140,29 @@ pub(super) async fn conversions(
                 $6::timestamptz[], $7::int[], $8::text[], $9::uuid[], $10::uuid[], $11::text[],
                 $12::bigint[], $13::jsonb[], $14::bigint[], $15::bigint[], $16::bigint[],
                 $17::bigint[], $18::bigint[], $19::text[], $20::jsonb[], $21::text[], $22::text[],
-                $23::bigint[], $24::jsonb[], $25::timestamptz[])
+                $23::bigint[], $24::jsonb[], $25::timestamptz[], $26::jsonb[], $27::int[])
             as u (book_id, id, program_id, order_ref, event_id, occurred_at, terms_version, state,
                   publisher_id, click_id, currency, order_amount, frozen_rate, gross, brand_due,
                   publisher_due, fee_brand, fee_publisher, model, priced_by, customer,
-                  original_currency, original_amount, fx, paid_at)
+                  original_currency, original_amount, fx, paid_at, considered,
+                  credit_version)
         ), attributed as (
             insert into settlement.attribution (book_id, conversion_id, version, model, click_id,
-                                                publisher_id, decided_at, decided_by)
-            select book_id, id, 1, model, click_id, publisher_id, $26, $27 from item
+                                                publisher_id, considered, decided_at,
+                                                decided_by)
+            select book_id, id, 1, model, click_id, publisher_id, considered, $28, $29 from item
         )
         insert into settlement.conversion (book_id, id, program_id, order_ref, event_id,
             occurred_at, terms_version, state, version, publisher_id, click_id, currency,
             order_amount, refunded, frozen_rate, gross, brand_due, publisher_due, fee_brand,
             fee_publisher, priced_by, customer, original_currency, original_amount,
-            original_refunded, fx, paid_at, changed_at, changed_by)
+            original_refunded, fx, paid_at, attributed_version, credit_version, changed_at,
+            changed_by)
         select book_id, id, program_id, order_ref, event_id, occurred_at, terms_version, state, 1,
                publisher_id, click_id, currency, order_amount, 0, frozen_rate, gross, brand_due,
                publisher_due, fee_brand, fee_publisher, priced_by, customer, original_currency,
                original_amount, case when original_amount is not null then 0 end, fx, paid_at,
-               $26, $27
+               1, credit_version, $28, $29
         from item
         "#,
         &column(priced, |p| p.reference.book.value()),
@@ -186,6 +190,8 @@ pub(super) async fn conversions(
         &originals as &[Option<i64>],
         &quotes as &[Option<serde_json::Value>],
         &paid as &[Option<DateTime<Utc>>],
+        &column(priced, |p| serde_json::json!(p.credit.considered)),
+        &credits as &[Option<i32>],
         now,
         by.as_str(),
     );

@@ -260,6 +260,11 @@ async fn enter(
         amounts: p.amounts,
     });
     store::add_commissions(conn, now, by, &commissions).await?;
+    let credits: Vec<_> = priced
+        .iter()
+        .flat_map(|p| p.parts.rows(p.reference, 1))
+        .collect();
+    store::add_credits(conn, &credits).await?;
     let answers = column(&priced, |p| {
         (p.item.position, Recorded::New(p.reference, p.answer()))
     });

@@ -7,6 +7,7 @@ use super::attribute::Credit;
 use super::facts::{Facts, promised, rated_at};
 use super::{Accepted, LARGEST_ORDER};
 use crate::commission::{Basis, CommissionError, Frozen, Standing, Volume};
+use crate::conversion::parts::Parts;
 use crate::conversion::{ConversionError, ConversionRef, State};
 use crate::fees::Components;
 use crate::network::Calendar;
@@ -32,6 +33,7 @@ pub(super) struct Priced<'a> {
     pub frozen: Frozen,
     pub by: PricedBy,
     pub amounts: Components,
+    pub parts: Parts,
     pub posting: Posting,
 }
 
@@ -70,7 +72,12 @@ pub(super) fn price<'a>(
             amounts = Components::of(gross, terms.fees_of(credit.publisher), terms.rounding)?;
         }
     }
-    let subject = subject(item, &credit, calendar);
+    let parts = Parts::of(&credit.shared, amounts.publisher_due());
+    let parts = parts.map_err(CommissionError::from)?;
+    let subject = Subject {
+        split: parts.split().map_err(CommissionError::from)?,
+        ..subject(item, &credit, calendar)
+    };
     let posting = posting::pending::pending(&subject, &amounts)?;
     Ok(Priced {
         reference: item.reference(),
@@ -83,6 +90,7 @@ pub(super) fn price<'a>(
         frozen,
         by,
         amounts,
+        parts,
         posting,
     })
 }
@@ -96,6 +104,7 @@ fn subject(item: Accepted<'_>, credit: &Credit, calendar: Calendar) -> Subject {
         order_ref: order.order_ref.clone(),
         click: credit.click,
         publisher: credit.publisher,
+        split: Vec::new(),
         currency: terms.currency,
         recognition: terms.recognition_point,
         presentation: terms.presentation,
