@@ -34,8 +34,8 @@ pub use enrolment::{
     enrolments,
 };
 pub use program::{
-    Program, ProgramAction, ProgramState, create_programs, create_programs_as, decide_program,
-    find_program, programs,
+    Program, ProgramAction, ProgramState, change_terms, create_programs, create_programs_as,
+    decide_program, find_program, programs, terms_versions,
 };
 pub use publisher::{
     Application, Publisher, PublisherAction, PublisherState, apply, create_publishers,
@@ -225,9 +225,41 @@ struct BrandRow {
     created_at: DateTime<Utc>,
 }
 
-/// Brands in order of their ids, those after one.
+impl BrandRow {
+    fn read(self) -> Brand {
+        Brand {
+            id: self.id,
+            name: self.name,
+            book: BookId::from_value(self.book_id),
+            created_at: self.created_at,
+        }
+    }
+}
+
+/// A brand by its id or name.
+///
+/// # Errors
+/// [`PartyError::UnknownBrand`] when there is none.
+pub async fn find_brand(conn: &mut PgConnection, key: &str) -> Result<Brand, PartyError> {
+    let row = sqlx::query_as!(
+        BrandRow,
+        r#"
+        select id, name, book_id, created_at from settlement.brand
+        where id::text = lower($1) or name = $1
+        order by (id::text = lower($1)) desc limit 1
+        "#,
+        key,
+    )
+    .fetch_optional(conn)
+    .await?;
+    let row = row.ok_or_else(|| PartyError::UnknownBrand(key.to_owned()))?;
+    Ok(row.read())
+}
+
+/// Brands in order of their ids: all or the one with this book, those after one.
 pub async fn brands(
     conn: &mut PgConnection,
+    book: Option<BookId>,
     after: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<Brand>, PartyError> {
@@ -235,21 +267,16 @@ pub async fn brands(
         BrandRow,
         r#"
         select id, name, book_id, created_at from settlement.brand
-        where $1::uuid is null or id > $1
+        where ($1::uuid is null or id > $1) and ($3::bigint is null or book_id = $3)
         order by id limit $2
         "#,
         after,
         limit,
+        book.map(BookId::value),
     )
     .fetch_all(conn)
     .await?;
-    let brand = |row: BrandRow| Brand {
-        id: row.id,
-        name: row.name,
-        book: BookId::from_value(row.book_id),
-        created_at: row.created_at,
-    };
-    Ok(rows.into_iter().map(brand).collect())
+    Ok(rows.into_iter().map(BrandRow::read).collect())
 }
 
 /// Brands by name: id and book.

@@ -15,8 +15,8 @@ mod export;
 mod import;
 mod init;
 mod keys;
+mod manage;
 mod migrate;
-mod party;
 mod periods;
 mod refunds;
 mod reopen;
@@ -130,12 +130,20 @@ enum Command {
     Demo(demo::Args),
     /// Create the network of this database.
     Init(init::Args),
-    /// Create programs of brands.
+    /// Create and list brands.
     #[command(subcommand)]
-    Program(party::ProgramCommand),
-    /// Create publishers and enrol them.
+    Brand(manage::BrandCommand),
+    /// Create programs of brands, decide about them, and change their terms.
     #[command(subcommand)]
-    Publisher(party::PublisherCommand),
+    Program(manage::ProgramCommand),
+    /// Create publishers, take applications and decide about them.
+    #[command(subcommand)]
+    Publisher(manage::PublisherCommand),
+    /// Enrol publishers in programs.
+    #[command(subcommand)]
+    Enrolment(manage::EnrolmentCommand),
+    /// List who changed which party, when and why.
+    Changes(manage::ChangesArgs),
     /// Make, list, rotate and revoke API keys.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -188,8 +196,11 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo(args) => demo::run(&global, args).await,
         Command::Init(args) => init::run(&global, args).await,
-        Command::Program(command) => party::program(&global, command).await,
-        Command::Publisher(command) => party::publisher(&global, command).await,
+        Command::Brand(command) => manage::brand(&global, command).await,
+        Command::Program(command) => manage::program(&global, command).await,
+        Command::Publisher(command) => manage::publisher(&global, command).await,
+        Command::Enrolment(command) => manage::enrolment(&global, command).await,
+        Command::Changes(args) => manage::changes(&global, args).await,
         Command::Keys(command) => keys::run(&global, command).await,
         Command::Import(command) => import::run(&global, command).await,
         Command::Trace(args) => trace::run(&global, args).await,

@@ -17,23 +17,30 @@
 pub(crate) mod auth;
 pub(crate) mod clicks;
 pub(crate) mod conversions;
+mod document;
 pub(crate) mod figures;
+pub(crate) mod guests;
+pub(crate) mod input;
 pub(crate) mod limits;
+pub(crate) mod listing;
 pub(crate) mod manage;
+pub(crate) mod once;
 pub(crate) mod peer;
 pub(crate) mod problem;
+mod robots;
 pub(crate) mod stores;
 
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::{Router, middleware};
-use sqlx::PgPool;
-use utoipa::OpenApi;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres, Transaction};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::intake::Intake;
 use crate::intake::orders::Orders;
+use problem::Problem;
 
 /// What every handler may use; cheap to clone.
 #[derive(Clone)]
@@ -59,6 +66,16 @@ impl App {
     pub(crate) fn new(parts: Parts) -> App {
         App(Arc::new(parts))
     }
+
+    /// A connection, to read.
+    pub(crate) async fn conn(&self) -> Result<PoolConnection<Postgres>, Problem> {
+        self.pool.acquire().await.map_err(|error| away(&error))
+    }
+
+    /// A database transaction; [`finish`](crate::database::finish) commits it.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, Problem> {
+        self.pool.begin().await.map_err(|error| away(&error))
+    }
 }
 
 impl std::ops::Deref for App {
@@ -69,13 +86,11 @@ impl std::ops::Deref for App {
     }
 }
 
-/// The document at `/openapi.json`, before the routes are added.
-#[derive(OpenApi)]
-#[openapi(info(
-    title = "Counterfoil",
-    description = "Click-attributed conversions as balanced journal entries."
-))]
-struct Document;
+/// The database does not answer.
+fn away(error: &sqlx::Error) -> Problem {
+    tracing::warn!(%error, "the database does not answer");
+    Problem::unavailable("the database does not answer; try again", 1)
+}
 
 /// Every route of the service.
 pub(crate) fn router(app: App) -> Router {
@@ -85,11 +100,17 @@ pub(crate) fn router(app: App) -> Router {
         .merge(figures::routes())
         .merge(manage::routes())
         .layer(middleware::from_fn_with_state(app.clone(), limits::limit));
-    let (router, _document) = OpenApiRouter::with_openapi(Document::openapi())
+    let (router, document) = OpenApiRouter::with_openapi(document::blank())
         .merge(limited)
         .merge(clicks::routes())
         .merge(stores::routes())
         .split_for_parts();
-    let router = router.layer(DefaultBodyLimit::max(app.limits.max_body));
-    router.fallback(problem::no_such_route).with_state(app)
+    router
+        .merge(document::routes(document))
+        .merge(robots::routes())
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(DefaultBodyLimit::max(app.limits.max_body))
+        .layer(middleware::from_fn(robots::keep_out))
+        .with_state(app)
 }

@@ -122,3 +122,9 @@ pub(crate) async fn no_such_route() -> Problem {
     let detail = "there is no such address here; /openapi.json lists those there are";
     Problem::new(StatusCode::NOT_FOUND, "no-such-route", detail)
 }
+
+/// What cannot be done with what is there.
+pub(crate) async fn no_such_method() -> Problem {
+    let detail = "this address takes other methods; /openapi.json lists them";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", detail)
+}

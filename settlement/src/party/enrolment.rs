@@ -89,6 +89,8 @@ pub struct Enrolment {
 /// Which enrolments a list shows.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EnrolmentFilter {
+    /// Those of the brand with this book.
+    pub book: Option<BookId>,
     /// Those of one program.
     pub program: Option<ProgramRef>,
     /// Those of one publisher.
@@ -351,6 +353,7 @@ pub async fn enrolments(
         where ($1::uuid is null or e.program_id = $1) and ($2::uuid is null or e.publisher_id = $2)
           and ($3::text is null or e.state = $3)
           and ($4::uuid is null or (e.program_id, e.publisher_id) > ($4, $5))
+          and ($7::bigint is null or e.book_id = $7)
         order by e.program_id, e.publisher_id limit $6
         "#,
         filter.program.map(|program| program.id),
@@ -359,6 +362,7 @@ pub async fn enrolments(
         after.map(|(program, _)| program),
         after.map(|(_, publisher)| publisher),
         limit,
+        filter.book.map(BookId::value),
     )
     .fetch_all(conn)
     .await?;

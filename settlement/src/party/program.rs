@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::changes::{Change, note};
-use super::versions::insert_terms;
+use super::versions::{add_terms, insert_terms, terms_of};
 use super::{NewProgram, PartyError, ProgramRef, brands_by_name};
 use crate::terms::{Terms, stored_names};
 
@@ -201,13 +201,81 @@ pub async fn decide_program(
     find_program(conn, &program.id.to_string()).await
 }
 
+/// Adds a version to a program's terms, with the reason; what `write` makes of the latest version.
+/// Two who add at once add one after the other.
+pub async fn change_terms<E>(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    by: &Actor,
+    program: ProgramRef,
+    reason: &str,
+    write: impl FnOnce(&Terms) -> Result<Terms, E> + Send,
+) -> Result<Result<(i32, Terms), E>, PartyError> {
+    let before = sqlx::query!(
+        r#"
+        select p.name, p.state from settlement.program p
+        where p.book_id = $1 and p.id = $2 for update
+        "#,
+        program.book.value(),
+        program.id,
+    )
+    .fetch_optional(&mut *conn)
+    .await?
+    .ok_or_else(|| PartyError::UnknownProgram(program.id.to_string()))?;
+    if before.state == ProgramState::Closed.as_str() {
+        return Err(PartyError::NotReady {
+            what: format!("program {:?}", before.name),
+            state: before.state,
+            wanted: "open",
+        });
+    }
+    let versions = terms_of(conn, &[program]).await?;
+    let latest = versions.get(&program).and_then(|versions| versions.last());
+    let (_, latest) = latest.ok_or_else(|| PartyError::Terms {
+        program: program.id,
+        problem: "there are none".to_owned(),
+    })?;
+    let terms = match write(latest) {
+        Ok(terms) => terms,
+        Err(error) => return Ok(Err(error)),
+    };
+    let version = add_terms(conn, now, by, program, &terms).await?;
+    let rows = sqlx::query!(
+        r#"
+        select to_jsonb(t) as "row!" from settlement.program_terms t
+        where t.book_id = $1 and t.program_id = $2 and t.version >= $3 - 1
+        order by t.version
+        "#,
+        program.book.value(),
+        program.id,
+        version,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    if let [before, after] = rows.as_slice() {
+        let subject = format!("terms:{}", program.id);
+        let change = Change::step(subject, "add", before.row.clone(), after.row.clone());
+        note(conn, now, by, reason, &[change]).await?;
+    }
+    Ok(Ok((version, terms)))
+}
+
+/// All versions of a program's terms, the oldest first.
+pub async fn terms_versions(
+    conn: &mut PgConnection,
+    program: ProgramRef,
+) -> Result<Vec<(i32, Terms)>, PartyError> {
+    let mut versions = terms_of(conn, &[program]).await?;
+    Ok(versions.remove(&program).unwrap_or_default())
+}
+
 /// A program by its id, its name or its brand's, or as `brand/program`.
 ///
 /// # Errors
 /// [`PartyError::UnknownProgram`] when there is none, [`PartyError::AmbiguousProgram`] when the
 /// name fits several.
 pub async fn find_program(conn: &mut PgConnection, key: &str) -> Result<Program, PartyError> {
-    let mut fitting = read(conn, Some(key), None, None, 2).await?;
+    let mut fitting = read(conn, Some(key), (None, None), None, 2).await?;
     match (fitting.pop(), fitting.pop()) {
         (Some(only), None) => Ok(only),
         (None, _) => Err(PartyError::UnknownProgram(key.to_owned())),
@@ -215,20 +283,22 @@ pub async fn find_program(conn: &mut PgConnection, key: &str) -> Result<Program,
     }
 }
 
-/// Programs in order of their ids: all or those of one brand, those after one.
+/// Programs in order of their ids: all or those of one brand, by its name or id or by its book,
+/// those after one.
 pub async fn programs(
     conn: &mut PgConnection,
     brand: Option<&str>,
+    book: Option<BookId>,
     after: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<Program>, PartyError> {
-    read(conn, None, brand, after, limit).await
+    read(conn, None, (brand, book), after, limit).await
 }
 
 async fn read(
     conn: &mut PgConnection,
     key: Option<&str>,
-    brand: Option<&str>,
+    (brand, book): (Option<&str>, Option<BookId>),
     after: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<Program>, PartyError> {
@@ -247,12 +317,14 @@ async fn read(
                or $1 in (p.id::text, p.name, b.name, concat(b.name, '/', p.name)))
           and ($2::text is null or $2 in (b.name, b.id::text))
           and ($3::uuid is null or p.id > $3)
+          and ($5::bigint is null or p.book_id = $5)
         order by p.id limit $4
         "#,
         key,
         brand,
         after,
         limit,
+        book.map(BookId::value),
     )
     .fetch_all(conn)
     .await?;

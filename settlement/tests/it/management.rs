@@ -265,7 +265,7 @@ async fn lists_go_on_after_the_last_one_shown_and_parties_are_found_by_what_peop
             "{key}"
         );
     }
-    let only = &programs(&mut conn, None, None, 10).await.unwrap()[0];
+    let only = &programs(&mut conn, None, None, None, 10).await.unwrap()[0];
     for key in ["Acme", "Main", "Acme/Main", &program.id.to_string()] {
         assert_eq!(&find_program(&mut conn, key).await.unwrap(), only, "{key}");
     }
