@@ -1,7 +1,16 @@
-//! Everything that happens by itself or leaves the building: the calendar, the queue, mail, PDF,
-//! payout rails.
+//! Everything that happens by itself or leaves the building.
 //!
-//! There is nothing here yet but its place in the chain: it may use `settlement` and what stands to
-//! the left of it, and `api` may use it. The first job brings the queue with it.
+//! | module | answers |
+//! |---|---|
+//! | [`queue`] | what has to be done, when, and what became of it |
+//! | [`effects`] | what leaves because a conversion changed, in the transaction of the change |
+//! | [`postback`] | how publishers hear of their conversions |
+//! | [`outside`] | how to reach an address that somebody else chose, and no private one |
 //!
-//! What it will never do: serve an HTTP route, or hold a rule about money.
+//! What it never does: serve an HTTP route, hold a rule about money, or read the clock (a
+//! [`queue::Clock`] is passed in).
+
+pub mod effects;
+pub mod outside;
+pub mod postback;
+pub mod queue;

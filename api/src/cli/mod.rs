@@ -14,10 +14,12 @@ mod demo;
 mod export;
 mod import;
 mod init;
+mod jobs;
 mod keys;
 mod manage;
 mod migrate;
 mod periods;
+mod postback;
 mod refunds;
 mod reopen;
 mod scope;
@@ -26,6 +28,7 @@ mod statement;
 mod trace;
 mod trial_balance;
 mod verify;
+mod work;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -178,6 +181,14 @@ enum Command {
     /// Start, stop and look at the private PostgreSQL cluster.
     #[command(subcommand)]
     Db(db::Command),
+    /// Tell publishers of their conversions.
+    #[command(subcommand)]
+    Postback(postback::Command),
+    /// What has to be done later or outside.
+    #[command(subcommand)]
+    Jobs(jobs::Command),
+    /// Do what has to be done later or outside, until told to stop.
+    Work(work::Args),
     /// Serve tracking links, postbacks and the API over HTTP.
     Serve(serve::Args),
     /// Measure how fast this machine is, in a scratch database of its own.
@@ -216,6 +227,9 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Export(args) => export::run(&global, args).await,
         Command::Migrate(args) => migrate::run(&global, args).await,
         Command::Db(command) => db::run(&global, command).await,
+        Command::Postback(command) => postback::run(&global, command).await,
+        Command::Jobs(command) => jobs::run(&global, command).await,
+        Command::Work(args) => work::run(&global, args).await,
         Command::Serve(args) => serve::run(&global, args).await,
         Command::Bench(command) => bench::run(&global, command).await,
     }

@@ -7,8 +7,10 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use super::Global;
+use super::work::WorkerArgs;
 use crate::database::Database;
 use crate::http::conversions::Programs;
 use crate::http::limits::Limits;
@@ -26,6 +28,11 @@ pub(crate) struct Args {
     /// How many connections to PostgreSQL at most.
     #[arg(long, env = "COUNTERFOIL_CONNECTIONS", default_value_t = 16)]
     connections: u32,
+    /// Also do what `counterfoil work` does.
+    #[arg(long, env = "COUNTERFOIL_WORK")]
+    work: bool,
+    #[command(flatten)]
+    worker: WorkerArgs,
     #[command(flatten)]
     proxies: peer::Args,
     #[command(flatten)]
@@ -35,12 +42,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode> {
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
-        )
-        .with_writer(std::io::stderr)
-        .init();
+    logs();
     let database = Database::open(&global.place()).await?;
     let listener = TcpListener::bind(args.listen)
         .await
@@ -58,19 +60,45 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         pool,
     });
     let forgetting = tokio::spawn(forget(app.clone()));
+    let stop = CancellationToken::new();
+    tokio::spawn(stops(stop.clone()));
+    let working = args.work.then(|| {
+        let worker = args.worker.worker(database.pool(args.worker.connections()));
+        let stop = stop.clone();
+        tokio::spawn(async move { worker.run(stop).await })
+    });
     println!("listening on http://{address}");
     axum::serve(
         listener,
         http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>(),
     )
-    .with_graceful_shutdown(told_to_stop())
+    .with_graceful_shutdown(stop.cancelled_owned())
     .await?;
     forgetting.abort();
     app.intake.close().await;
     writing.close().await;
+    if let Some(working) = working {
+        working.await?;
+    }
     app.pool.close().await;
     database.leave()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What happens is told on standard error; `RUST_LOG` says how much.
+pub(super) fn logs() {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// Tells everybody to stop when Ctrl-C or SIGTERM arrives.
+pub(super) async fn stops(stop: CancellationToken) {
+    told_to_stop().await;
+    stop.cancel();
 }
 
 /// Ends when Ctrl-C or SIGTERM arrives.

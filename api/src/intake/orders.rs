@@ -4,8 +4,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use jobs::effects;
 use ledger::{Actor, Money};
-use settlement::conversion::{self, ConversionRef, Order, OrderRefusal, Recorded};
+use settlement::conversion::{ConversionRef, Order, OrderRefusal, Recorded};
 use settlement::reported::{self, Discrepancy, Figures, Kind, Strictness};
 use settlement::tracking::{self, Click};
 use sqlx::PgConnection;
@@ -108,7 +109,7 @@ impl Work for Orders {
             tracking::record(conn, now, &by, &clicks).await?;
         }
         let orders: Vec<Order> = items.iter().map(|item| item.order.clone()).collect();
-        let recorded = conversion::record(conn, now, &by, &orders).await?;
+        let recorded = effects::record(conn, now, &by, &orders).await?;
         let standing: Vec<ConversionRef> = recorded.iter().filter_map(reference).collect();
         let figures = reported::figures(conn, &standing).await?;
         let mut discrepancies = Vec::new();

@@ -11,6 +11,7 @@ mod books;
 mod cluster;
 mod conversions;
 mod import;
+mod outbound;
 mod proofs;
 mod readme;
 mod service;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
+use jobs::effects;
 use ledger::{Actor, Period};
 use settlement::close::{self, Closed};
 use settlement::conversion::{self, Action, Changed, Decision, Recorded, Refunded};
@@ -119,8 +120,8 @@ async fn trade(
         .collect();
     let (clicked, recorded, refunded) = database::commit(conn, async |conn| -> anyhow::Result<_> {
         let clicked = tracking::record(conn, now, &by, &clicks).await?;
-        let recorded = conversion::record(conn, now, &by, &rows).await?;
-        let refunded = conversion::refund(conn, now, &by, &returned).await?;
+        let recorded = effects::record(conn, now, &by, &rows).await?;
+        let refunded = effects::refund(conn, now, &by, &returned).await?;
         Ok((clicked, recorded, refunded))
     })
     .await?;
@@ -192,7 +193,7 @@ async fn approve(
     let changed = database::commit(conn, async |conn| -> anyhow::Result<_> {
         let due = now - TimeDelta::days(REVIEW_DAYS);
         let waiting = conversion::undecided(conn, due, 100_000).await?;
-        Ok(conversion::decide(conn, now, &by, &decision, &waiting).await?)
+        Ok(effects::decide(conn, now, &by, &decision, &waiting).await?)
     })
     .await?;
     for answer in changed {

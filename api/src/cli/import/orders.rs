@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use jobs::effects;
 use ledger::{Actor, Amount, Currency};
-use settlement::conversion::{self, Order, Recorded};
+use settlement::conversion::{Order, Recorded};
 use settlement::party::{self, ProgramRef};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -138,7 +139,7 @@ pub(crate) async fn record(
             }
         }
     }
-    let outcomes = conversion::record(conn, now, by, &orders).await?;
+    let outcomes = effects::record(conn, now, by, &orders).await?;
     for (row, outcome) in recorded.into_iter().zip(outcomes) {
         let outcome = match outcome {
             Recorded::New(..) => Outcome::Accepted,

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use jobs::effects;
 use ledger::{Actor, Amount, BookId, Currency};
-use settlement::conversion::{self, Refund, Refunded};
+use settlement::conversion::{Refund, Refunded};
 use settlement::party;
 use sqlx::PgConnection;
 
@@ -146,7 +147,7 @@ pub(crate) async fn record(
             note: row.note.clone(),
         });
     }
-    let outcomes = conversion::refund(conn, now, by, &refunds).await?;
+    let outcomes = effects::refund(conn, now, by, &refunds).await?;
     for (row, outcome) in recorded.into_iter().zip(outcomes) {
         let outcome = match outcome {
             Refunded::Applied(..) => Outcome::Accepted,
