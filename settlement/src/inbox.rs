@@ -18,7 +18,7 @@ mod steps;
 mod store;
 
 use chrono::{DateTime, Utc};
-use ledger::{Actor, Amount, Currency, Money, MoneyError};
+use ledger::{Actor, Amount, Currency, Money};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -186,15 +186,14 @@ async fn settle(
         notes: Vec::new(),
     };
     if let Some(seen) = &folded.order {
-        let asked = new_order(connection, &order.key, seen, read_click);
-        match asked.map(|asked| asked.filter(|it| connection.record_all || it.click.is_some())) {
-            Err(reason) => return Ok((Outcome::Refused { reason }, None)),
-            Ok(Some(asked)) => {
-                if let Some(refused) = work.record(conn, now, by, &asked).await? {
-                    return Ok((refused, None));
-                }
-            }
-            Ok(None) => {}
+        let asked = match new_order(connection, &order.key, seen, read_click) {
+            Ok(asked) => asked,
+            Err(outcome) => return Ok((outcome, None)),
+        };
+        if (connection.record_all || asked.click.is_some())
+            && let Some(refused) = work.record(conn, now, by, &asked).await?
+        {
+            return Ok((refused, None));
         }
     }
     let Some(standing) = store::standing(conn, reference).await? else {
@@ -215,30 +214,31 @@ async fn settle(
     Ok((outcome, standing.map(|it| it.shown(reference))))
 }
 
-/// The order to record; nothing if it is worth nothing, so that nobody earns by it.
+/// The order to record, or what comes of it if it cannot be one.
 fn new_order(
     connection: &Connection,
     key: &str,
     seen: &OrderSeen,
     read_click: ReadClick<'_>,
-) -> Result<Option<Order>, String> {
-    let currency: Currency = seen
-        .currency
-        .parse()
-        .map_err(|error: MoneyError| error.to_string())?;
-    let worth = fold::money(&seen.amount, currency).map_err(|error| error.to_string())?;
-    if worth.is_negative() {
-        return Err(format!("an order cannot be worth {worth}"));
+) -> Result<Order, Outcome> {
+    let worth = seen.currency.parse::<Currency>();
+    let worth = worth.and_then(|currency| fold::money(&seen.amount, currency));
+    let worth = worth.map_err(|error| Outcome::Refused {
+        reason: error.to_string(),
+    })?;
+    if worth.is_zero() {
+        let reason = "the order is worth nothing".to_owned();
+        return Err(Outcome::Ignored { reason });
     }
-    let Ok(amount) = Amount::new(worth) else {
-        return Ok(None);
-    };
+    let amount = Amount::new(worth).map_err(|_| Outcome::Refused {
+        reason: format!("an order cannot be worth {worth}"),
+    })?;
     let click = seen.clicks.iter().find_map(|text| read_click(text));
     let order_ref = order_ref(connection, key);
-    Ok(Some(Order {
+    Ok(Order {
         click,
         ..Order::new(connection.program, order_ref, seen.placed_at, amount)
-    }))
+    })
 }
 
 /// What is done to one order.

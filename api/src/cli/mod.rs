@@ -25,6 +25,7 @@ mod reopen;
 mod scope;
 mod serve;
 mod statement;
+mod store;
 mod trace;
 mod trial_balance;
 mod verify;
@@ -150,6 +151,9 @@ enum Command {
     /// Make, list, rotate and revoke API keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Connect stores, whose webhooks then count.
+    #[command(subcommand)]
+    Store(store::Command),
     /// Read orders or refunds from a CSV file.
     #[command(subcommand)]
     Import(import::Command),
@@ -213,6 +217,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Enrolment(command) => manage::enrolment(&global, command).await,
         Command::Changes(args) => manage::changes(&global, args).await,
         Command::Keys(command) => keys::run(&global, command).await,
+        Command::Store(command) => store::run(&global, command).await,
         Command::Import(command) => import::run(&global, command).await,
         Command::Trace(args) => trace::run(&global, args).await,
         Command::Balance(args) => balance::run(&global, args).await,

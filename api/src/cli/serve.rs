@@ -14,7 +14,7 @@ use super::work::WorkerArgs;
 use crate::database::Database;
 use crate::http::conversions::Programs;
 use crate::http::limits::Limits;
-use crate::http::{self, App, Parts, auth, limits, peer};
+use crate::http::{self, App, Parts, auth, limits, peer, stores};
 use crate::intake::orders::Orders;
 use crate::intake::{self, Intake};
 
@@ -39,6 +39,8 @@ pub(crate) struct Args {
     limits: limits::Args,
     #[command(flatten)]
     intake: intake::Args,
+    #[command(flatten)]
+    stores: stores::Args,
 }
 
 pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode> {
@@ -57,6 +59,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         limits: Limits::new(&args.limits),
         programs: Programs::new(pool.clone()),
         intake: Intake::start(&args.intake, orders, &writing, pool.clone()),
+        stores: args.stores,
         pool,
     });
     let forgetting = tokio::spawn(forget(app.clone()));

@@ -60,6 +60,8 @@ pub(crate) struct Parts {
     pub(crate) programs: conversions::Programs,
     /// Where reported orders go.
     pub(crate) intake: Intake<Orders>,
+    /// What counts for stores whose connection says nothing else.
+    pub(crate) stores: stores::Args,
 }
 
 impl App {

@@ -11,6 +11,7 @@ mod facts;
 mod fixture;
 mod guards;
 mod identity;
+mod inbox;
 mod management;
 mod posting;
 mod smoke;
