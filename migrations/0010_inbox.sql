@@ -21,21 +21,19 @@ create table settlement.store_connection (
     mode text,
     auto_approve_on_paid boolean not null,
     record_all boolean not null,
-    salt bytea not null,
     created_at timestamptz not null,
     created_by text not null,
     ended_at timestamptz,
     constraint store_connection_pk primary key (id),
     constraint store_connection_mode_known
-        check (mode in ('plain', 'sha256', 'hmac-sha256', 'none')),
-    constraint store_connection_salt_long check (length(salt) = 32)
+        check (mode in ('plain', 'sha256', 'hmac-sha256', 'none'))
 );
 comment on table settlement.store_connection is 'reference: which store reports to which program, and the secrets its deliveries are signed with';
 comment on column settlement.store_connection.store is 'domain, merchant number or account as the sender names it; * for any';
 comment on column settlement.store_connection.order_prefix is 'stands before the store''s order ids, where two stores of a program number alike';
 comment on column settlement.store_connection.secrets is 'newest first, several while one is replaced; readable to the service only, not yet encrypted at rest';
-comment on column settlement.store_connection.record_all is 'also orders that name no click';
-comment on column settlement.store_connection.salt is 'keys the hashes of customer ids';
+comment on column settlement.store_connection.auto_approve_on_paid is 'also where the program''s terms do not';
+comment on column settlement.store_connection.record_all is 'also orders that nobody referred';
 create unique index store_connection_once on settlement.store_connection (source, store)
     where ended_at is null;
 

@@ -24,9 +24,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::conversion::{
-    self, Changed, ConversionError, ConversionRef, Decision, Order, OrderRefusal, Recorded, Refund,
-    Refunded, State,
+    self, Changed, ConversionError, ConversionRef, Decision, Details, Order, OrderRefusal,
+    Recorded, Refund, Refunded, State,
 };
+use crate::identity::UserHash;
 use connection::Connection;
 use fact::{Delivery, OrderSeen, Says};
 use fold::Folded;
@@ -43,7 +44,7 @@ pub enum Outcome {
     },
     /// Its order is not known yet; what it says counts once the order is.
     Waiting,
-    /// Its order names no click: nobody is owed for it.
+    /// Nobody referred its order: it names no click, no coupon and no user we know.
     NotReferred,
     /// Its order cannot be recorded.
     Refused {
@@ -186,11 +187,13 @@ async fn settle(
         notes: Vec::new(),
     };
     if let Some(seen) = &folded.order {
-        let asked = match new_order(connection, &order.key, seen, read_click) {
+        let mut asked = match new_order(connection, &order.key, seen, read_click) {
             Ok(asked) => asked,
             Err(outcome) => return Ok((outcome, None)),
         };
-        if (connection.record_all || asked.click.is_some())
+        asked.details.paid = folded.standing.paid;
+        let referred = store::referred(conn, &mut asked, &seen.coupons).await?;
+        if (connection.record_all || referred)
             && let Some(refused) = work.record(conn, now, by, &asked).await?
         {
             return Ok((refused, None));
@@ -233,12 +236,29 @@ fn new_order(
     let amount = Amount::new(worth).map_err(|_| Outcome::Refused {
         reason: format!("an order cannot be worth {worth}"),
     })?;
-    let click = seen.clicks.iter().find_map(|text| read_click(text));
+    let user = seen.customer.as_ref().and_then(|text| {
+        let hash: Vec<u8> = hex::decode(text).ok()?;
+        UserHash::from_stored(&hash)
+    });
     let order_ref = order_ref(connection, key);
     Ok(Order {
-        click,
+        click: seen.clicks.iter().find_map(|text| read_click(text)),
+        user,
+        details: Details {
+            product: product(seen),
+            ..Details::default()
+        },
         ..Order::new(connection.program, order_ref, seen.placed_at, amount)
     })
+}
+
+/// The one product of an order that has no other.
+fn product(seen: &OrderSeen) -> Option<String> {
+    let [line] = seen.lines.as_slice() else {
+        return None;
+    };
+    let plain = line.sku.len() <= 200 && !line.sku.contains(char::is_control);
+    plain.then(|| line.sku.clone())
 }
 
 /// What is done to one order.
@@ -325,13 +345,14 @@ impl Work {
         folded: &Folded,
     ) -> Result<(), InboxError> {
         let reference = reference(connection, &order.key);
-        let mut target = folded.standing;
-        target.paid &= connection.auto_approve_on_paid;
         let mut applied = order.applied;
         for _ in 0..steps::LONGEST {
             let Some(standing) = store::standing(conn, reference).await? else {
                 break;
             };
+            let mut target = folded.standing;
+            target.paid &= connection.auto_approve_on_paid || standing.auto_approve;
+            target.paid &= !standing.needs_somebody;
             let Some(action) = steps::next(standing.state, applied, target) else {
                 break;
             };

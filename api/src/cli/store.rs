@@ -89,7 +89,6 @@ pub(crate) async fn run(global: &Global, command: Command) -> anyhow::Result<Exi
 async fn add(global: &Global, args: AddArgs) -> anyhow::Result<ExitCode> {
     let secret = args.secret_file.as_ref().map(secret).transpose()?;
     let (now, by, id) = (chance::now(), Global::actor("store-add"), chance::id());
-    let salt = chance::bytes().context("no chance to be had from the system")?;
     let source = args.source.clone();
     let store = args.store.clone();
     let added = global
@@ -105,7 +104,6 @@ async fn add(global: &Global, args: AddArgs) -> anyhow::Result<ExitCode> {
                 mode: args.mode.map(|mode| mode.as_str().to_owned()),
                 auto_approve_on_paid: args.auto_approve_on_paid,
                 record_all: args.record_all,
-                salt,
             };
             Ok(connection::add(conn, now, &by, &connection).await?)
         })

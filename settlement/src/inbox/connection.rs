@@ -29,12 +29,10 @@ pub struct Connection {
     pub header: Option<String>,
     /// How deliveries are signed, where that can be chosen.
     pub mode: Option<String>,
-    /// Whether "paid" approves, without a review.
+    /// Whether "paid" approves without a review, also where the program's terms do not say so.
     pub auto_approve_on_paid: bool,
-    /// Whether orders that name no click are recorded too.
+    /// Whether orders that nobody referred are recorded too.
     pub record_all: bool,
-    /// Keys the hashes of customer ids.
-    pub salt: [u8; 32],
 }
 
 /// Stands for every store of a sender that has no connection of its own.
@@ -85,9 +83,9 @@ pub async fn add(
     let added = sqlx::query!(
         r#"
         insert into settlement.store_connection (id, source, store, book_id, program_id,
-            order_prefix, secrets, header, mode, auto_approve_on_paid, record_all, salt,
-            created_at, created_by)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+            order_prefix, secrets, header, mode, auto_approve_on_paid, record_all, created_at,
+            created_by)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         on conflict (source, store) where ended_at is null do nothing
         "#,
         connection.id,
@@ -101,7 +99,6 @@ pub async fn add(
         connection.mode,
         connection.auto_approve_on_paid,
         connection.record_all,
-        &connection.salt[..],
         now,
         by.as_str(),
     )
@@ -131,7 +128,7 @@ pub async fn find(
     let rows = sqlx::query!(
         r#"
         select id, source, store, book_id, program_id, order_prefix, secrets, header, mode,
-               auto_approve_on_paid, record_all, salt
+               auto_approve_on_paid, record_all
         from settlement.store_connection
         where ended_at is null and (id = $1 or source = $2)
           and ($3::text is null or store in ($3, '*'))
@@ -159,10 +156,6 @@ pub async fn find(
             mode: row.mode,
             auto_approve_on_paid: row.auto_approve_on_paid,
             record_all: row.record_all,
-            salt: row
-                .salt
-                .try_into()
-                .expect("the constraint store_connection_salt_long"),
         })
         .collect())
 }

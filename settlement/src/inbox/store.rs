@@ -8,7 +8,8 @@ use super::connection::Connection;
 use super::fact::{About, Delivery, Fact, Says};
 use super::fold::Overlay;
 use super::{Converted, InboxError, Outcome};
-use crate::conversion::{ConversionRef, State};
+use crate::conversion::{ConversionRef, Order, State};
+use crate::coupon::Code;
 
 /// Keeps a delivery. `false` if it came before; who brings it at the same moment waits here.
 pub(super) async fn keep(
@@ -263,8 +264,14 @@ pub(super) async fn save_applied(
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standing {
     pub state: State,
+    /// The order as it was reported, in its own currency.
     pub order: Money,
+    /// How much of that was refunded.
     pub refunded: Money,
+    /// Whether its terms approve what is paid.
+    pub auto_approve: bool,
+    /// Whether it is over a cap or waits for a rate, and is never approved by itself.
+    pub needs_somebody: bool,
     commission: Money,
 }
 
@@ -285,8 +292,17 @@ pub(super) async fn standing(
 ) -> Result<Option<Standing>, InboxError> {
     let row = sqlx::query!(
         r#"
-        select state, held_from, currency, order_amount, refunded, gross
-        from settlement.conversion where book_id = $1 and id = $2
+        select c.state, c.held_from, c.currency, c.gross,
+               coalesce(c.original_currency, c.currency) as "reported_in!",
+               coalesce(c.original_amount, c.order_amount) as "order_amount!",
+               coalesce(c.original_refunded, c.refunded) as "refunded!",
+               t.rules ->> 'auto_approve' is not distinct from 'on_paid' as "auto_approve!",
+               c.priced_by ? 'over' or c.original_currency is not null and c.fx is null
+                   as "needs_somebody!"
+        from settlement.conversion c
+        join settlement.program_terms t on t.book_id = c.book_id and t.program_id = c.program_id
+             and t.version = c.terms_version
+        where c.book_id = $1 and c.id = $2
         "#,
         reference.book.value(),
         reference.id,
@@ -295,12 +311,47 @@ pub(super) async fn standing(
     .await?;
     let Some(row) = row else { return Ok(None) };
     let wrong = |problem: &str| inconsistent(&reference.id.to_string(), problem);
-    let currency: Currency = row.currency.parse().map_err(|_| wrong("currency"))?;
-    let money = |minor| Money::try_from_minor(minor, currency).map_err(|_| wrong("amount"));
+    let money = |minor, currency: &str| {
+        let currency: Currency = currency.parse().map_err(|_| wrong("currency"))?;
+        Money::try_from_minor(minor, currency).map_err(|_| wrong("amount"))
+    };
     Ok(Some(Standing {
         state: State::named(&row.state, row.held_from.as_deref()).ok_or_else(|| wrong("state"))?,
-        order: money(row.order_amount)?,
-        refunded: money(row.refunded)?,
-        commission: money(row.gross)?,
+        order: money(row.order_amount, &row.reported_in)?,
+        refunded: money(row.refunded, &row.reported_in)?,
+        auto_approve: row.auto_approve,
+        needs_somebody: row.needs_somebody,
+        commission: money(row.gross, &row.currency)?,
     }))
+}
+
+/// Whether anybody of ours may have referred an order: it names a click, a coupon of the program,
+/// which is then its coupon, or a user whom we know.
+pub(super) async fn referred(
+    conn: &mut PgConnection,
+    order: &mut Order,
+    coupons: &[String],
+) -> Result<bool, InboxError> {
+    let codes = coupons.iter().filter_map(|text| Code::new(text).ok());
+    let codes: Vec<String> = codes.map(|code| code.as_str().to_owned()).collect();
+    let book = order.program.book.value();
+    let found = sqlx::query!(
+        r#"
+        select (select c.code from settlement.coupon c
+                where c.book_id = $1 and c.program_id = $2 and c.code = any ($3)
+                order by c.code limit 1) as code,
+               exists (select from settlement.identity i
+                       where i.book_id = $1 and i.user_hash = $4)
+               or exists (select from settlement.claim m
+                          where m.book_id = $1 and m.user_hash = $4) as "known!"
+        "#,
+        book,
+        order.program.id,
+        &codes,
+        order.user.map(|user| user.bytes().to_vec()),
+    )
+    .fetch_one(conn)
+    .await?;
+    order.coupon = found.code.and_then(|code| Code::new(&code).ok());
+    Ok(order.click.is_some() || order.coupon.is_some() || found.known)
 }

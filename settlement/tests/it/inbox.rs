@@ -32,7 +32,6 @@ async fn connected(conn: &mut PgConnection, program: ProgramRef, store: &str) ->
         mode: None,
         auto_approve_on_paid: true,
         record_all: false,
-        salt: [7; 32],
     };
     begin(conn).await;
     let added = connection::add(conn, at("2010-12-01 00:00"), &by(), &connection).await;

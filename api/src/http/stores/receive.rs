@@ -7,12 +7,13 @@ use axum::extract::{FromRequest, Path, Request as HttpRequest, State};
 use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, Utc};
 use ledger::Actor;
+use settlement::identity::{UserHash, UserKey};
 use settlement::inbox::connection::{self, ANY_STORE, Asked, Connection};
 use settlement::inbox::fact::{Delivery, Says, What};
 use settlement::inbox::{self, Received};
 use uuid::Uuid;
 
-use super::proof::{self, Mode};
+use super::proof::Mode;
 use super::reply::Answer;
 use super::sender::{Key, Reading, Request, Sender};
 use super::sender_named;
@@ -104,6 +105,17 @@ async fn find(app: &App, asked: Asked<'_>) -> Result<Vec<Connection>, Problem> {
         .map_err(|error| unavailable(&error))
 }
 
+/// What customer ids are hashed with, as those of identified users are.
+async fn user_key(app: &App) -> Result<UserKey, Problem> {
+    let mut conn = app
+        .pool
+        .acquire()
+        .await
+        .map_err(|error| unavailable(&error))?;
+    let key = UserKey::read(&mut conn).await;
+    key.map_err(|error| unavailable(&error))
+}
+
 fn unavailable(error: &sqlx::Error) -> Problem {
     tracing::warn!(%error, "the database does not answer a webhook");
     Problem::unavailable("the database does not answer; send it again later", 60)
@@ -143,7 +155,11 @@ async fn take_in(
             format!("store {store} has no connection; add one with `counterfoil store add`");
         return Err(Problem::new(StatusCode::NOT_FOUND, "unknown-store", detail));
     };
-    let delivery = delivery(&request, connection, reading, now);
+    let customer = match &reading.customer {
+        Some(id) => Some(user_key(app).await?.hash(connection.program.book, id)),
+        None => None,
+    };
+    let delivery = delivery(&request, customer, reading, now);
     let received = act(app, connection, &delivery, now).await?;
     tracing::info!(source = sender.name(), topic = delivery.topic, key = delivery.key,
         outcome = ?received.outcome, replayed = received.replayed, "a webhook was taken in");
@@ -197,14 +213,11 @@ fn choose<'a>(believed: &'a [Connection], store: Option<&str>) -> Option<&'a Con
 /// A delivery as the inbox takes it: no fact from the future, no customer by name or number.
 fn delivery(
     request: &Request<'_>,
-    connection: &Connection,
+    customer: Option<UserHash>,
     reading: Reading,
     now: DateTime<Utc>,
 ) -> Delivery {
-    let customer = reading.customer.map(|id| {
-        let salt = hex::encode(connection.salt);
-        hex::encode(proof::hmac(&salt, &[id.as_bytes()]))
-    });
+    let customer = customer.map(|hash| hex::encode(hash.bytes()));
     let mut says = reading.says;
     if let Says::About(about) = &mut says {
         for fact in &mut about.facts {
