@@ -21,13 +21,13 @@ use chrono::{DateTime, Utc};
 use ledger::{Actor, Amount, Currency, Money};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use crate::conversion::{
     self, Changed, ConversionError, ConversionRef, Decision, Details, Order, OrderRefusal,
     Recorded, Refund, Refunded, State,
 };
 use crate::identity::UserHash;
+use crate::tracking::{self, ClickRef};
 use connection::Connection;
 use fact::{Delivery, OrderSeen, Says};
 use fold::Folded;
@@ -103,8 +103,9 @@ pub enum InboxError {
     Database(#[from] sqlx::Error),
 }
 
-/// How a text that may name a click is read; nothing if no click's reference looks like that.
-pub type ReadClick<'a> = &'a (dyn Fn(&str) -> Option<Uuid> + Send + Sync);
+/// How a text that may name a click is read, as of the order's time; nothing if no click's reference
+/// looks like that.
+pub type ReadClick<'a> = &'a (dyn Fn(&str, DateTime<Utc>) -> Option<ClickRef> + Send + Sync);
 
 /// Takes in a delivery of a store: keeps it, and brings its order to where all that was ever said
 /// about it says it stands.
@@ -187,11 +188,22 @@ async fn settle(
         notes: Vec::new(),
     };
     if let Some(seen) = &folded.order {
-        let mut asked = match new_order(connection, &order.key, seen, read_click) {
+        let mut asked = match new_order(connection, &order.key, seen) {
             Ok(asked) => asked,
             Err(outcome) => return Ok((outcome, None)),
         };
         asked.details.paid = folded.standing.paid;
+        let named = seen
+            .clicks
+            .iter()
+            .find_map(|text| read_click(text, seen.placed_at));
+        asked.click = named.as_ref().map(|click| click.id);
+        // The order may have overtaken its click, of which a token tells enough.
+        if let Some(claims) = named.and_then(|click| click.claims)
+            && claims.program == connection.program
+        {
+            tracking::record(conn, now, by, &[claims.click()]).await?;
+        }
         let referred = store::referred(conn, &mut asked, &seen.coupons).await?;
         if (connection.record_all || referred)
             && let Some(refused) = work.record(conn, now, by, &asked).await?
@@ -218,12 +230,7 @@ async fn settle(
 }
 
 /// The order to record, or what comes of it if it cannot be one.
-fn new_order(
-    connection: &Connection,
-    key: &str,
-    seen: &OrderSeen,
-    read_click: ReadClick<'_>,
-) -> Result<Order, Outcome> {
+fn new_order(connection: &Connection, key: &str, seen: &OrderSeen) -> Result<Order, Outcome> {
     let worth = seen.currency.parse::<Currency>();
     let worth = worth.and_then(|currency| fold::money(&seen.amount, currency));
     let worth = worth.map_err(|error| Outcome::Refused {
@@ -242,7 +249,6 @@ fn new_order(
     });
     let order_ref = order_ref(connection, key);
     Ok(Order {
-        click: seen.clicks.iter().find_map(|text| read_click(text)),
         user,
         details: Details {
             product: product(seen),

@@ -15,4 +15,5 @@ mod outbound;
 mod proofs;
 mod readme;
 mod service;
+mod stores;
 mod support;

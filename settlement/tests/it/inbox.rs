@@ -12,6 +12,7 @@ use settlement::inbox::{self, Outcome, Received};
 use settlement::party::ProgramRef;
 use settlement::posting::held::HeldFrom;
 use settlement::terms::{RecognitionPoint, Terms};
+use settlement::tracking::ClickRef;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -104,7 +105,12 @@ fn refunded_so_far(minutes: i64, refunded: &str, of: &str) -> Fact {
 }
 
 async fn receive(conn: &mut PgConnection, to: &Connection, delivery: &Delivery) -> Received {
-    let read = |text: &str| text.parse().ok();
+    let read = |text: &str, _| {
+        Some(ClickRef {
+            id: text.parse().ok()?,
+            claims: None,
+        })
+    };
     begin(conn).await;
     let received = inbox::receive(conn, moment(10_000), &by(), to, delivery, &read).await;
     commit(conn).await;

@@ -11,8 +11,11 @@ use settlement::identity::{UserHash, UserKey};
 use settlement::inbox::connection::{self, ANY_STORE, Asked, Connection};
 use settlement::inbox::fact::{Delivery, Says, What};
 use settlement::inbox::{self, Received};
+use settlement::tracking::secrets;
+use settlement::tracking::token::TokenKeys;
 use uuid::Uuid;
 
+use super::click;
 use super::proof::Mode;
 use super::reply::Answer;
 use super::sender::{Key, Reading, Request, Sender};
@@ -105,15 +108,27 @@ async fn find(app: &App, asked: Asked<'_>) -> Result<Vec<Connection>, Problem> {
         .map_err(|error| unavailable(&error))
 }
 
-/// What customer ids are hashed with, as those of identified users are.
-async fn user_key(app: &App) -> Result<UserKey, Problem> {
-    let mut conn = app
-        .pool
-        .acquire()
-        .await
-        .map_err(|error| unavailable(&error))?;
-    let key = UserKey::read(&mut conn).await;
-    key.map_err(|error| unavailable(&error))
+/// Secrets of the network that a delivery is read with.
+struct Keys {
+    /// What customer ids are hashed with, as those of identified users are.
+    users: UserKey,
+    /// What click tokens are signed with.
+    tokens: TokenKeys,
+}
+
+impl Keys {
+    async fn read(app: &App, now: DateTime<Utc>) -> Result<Keys, Problem> {
+        let fresh = chance::bytes().map_err(|error| Problem::internal(&error.into()))?;
+        let by = Actor::new("http:webhook");
+        let acquired = app.pool.acquire().await;
+        let mut conn = acquired.map_err(|error| unavailable(&error))?;
+        let users = UserKey::read(&mut conn).await;
+        let tokens = secrets::keys(&mut conn, now, &by, fresh).await;
+        Ok(Keys {
+            users: users.map_err(|error| unavailable(&error))?,
+            tokens: tokens.map_err(|error| unavailable(&error))?,
+        })
+    }
 }
 
 fn unavailable(error: &sqlx::Error) -> Problem {
@@ -155,12 +170,12 @@ async fn take_in(
             format!("store {store} has no connection; add one with `counterfoil store add`");
         return Err(Problem::new(StatusCode::NOT_FOUND, "unknown-store", detail));
     };
-    let customer = match &reading.customer {
-        Some(id) => Some(user_key(app).await?.hash(connection.program.book, id)),
-        None => None,
-    };
+    let keys = Keys::read(app, now).await?;
+    let book = connection.program.book;
+    let customer = reading.customer.as_ref();
+    let customer = customer.map(|id| keys.users.hash(book, id));
     let delivery = delivery(&request, customer, reading, now);
-    let received = act(app, connection, &delivery, now).await?;
+    let received = act(app, connection, &delivery, &keys.tokens, now).await?;
     tracing::info!(source = sender.name(), topic = delivery.topic, key = delivery.key,
         outcome = ?received.outcome, replayed = received.replayed, "a webhook was taken in");
     Ok(Json(Answer::of(&received)))
@@ -241,8 +256,10 @@ async fn act(
     app: &App,
     connection: &Connection,
     delivery: &Delivery,
+    keys: &TokenKeys,
     now: DateTime<Utc>,
 ) -> Result<Received, Problem> {
+    let read_click = |text: &str, placed_at| click::read(text, keys, placed_at);
     let by = Actor::new(format!("http:{}", connection.source));
     let mut conn = app
         .pool
@@ -252,7 +269,7 @@ async fn act(
     let mut attempt = 1;
     loop {
         let done = database::commit(&mut conn, async |conn| {
-            inbox::receive(conn, now, &by, connection, delivery, &super::click::read).await
+            inbox::receive(conn, now, &by, connection, delivery, &read_click).await
         })
         .await;
         match done {

@@ -5,6 +5,7 @@ use super::proof::Mode;
 /// The default connection of Zid and of Salla: counts for stores whose own connection names no
 /// secret.
 #[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
 pub(crate) struct Args {
     /// The secret of Zid's webhooks.
     #[arg(long, env = "ZID_WEBHOOK_SECRET", hide_env_values = true, hide = true)]
