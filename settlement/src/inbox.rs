@@ -103,8 +103,8 @@ pub enum InboxError {
     Database(#[from] sqlx::Error),
 }
 
-/// How a text that may name a click is read, as of the order's time; nothing if no click's reference
-/// looks like that.
+/// How a text that may name a click is read, as of the order's time; nothing if no reference of a
+/// click looks like that.
 pub type ReadClick<'a> = &'a (dyn Fn(&str, DateTime<Utc>) -> Option<ClickRef> + Send + Sync);
 
 /// Takes in a delivery of a store: keeps it, and brings its order to where all that was ever said
