@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use ledger::{Actor, BookId};
@@ -230,15 +230,15 @@ impl FromRequestParts<App> for Principal {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Principal, Problem> {
-        let sent = bearer(parts).ok_or(Denied::Missing)?;
+        let sent = bearer_of(&parts.headers).ok_or(Denied::Missing)?;
         let from = peer::address(parts, app)?;
         Ok(app.keys.principal(chance::now(), sent, from).await?)
     }
 }
 
 /// The key of an `Authorization: Bearer` header.
-pub(crate) fn bearer(parts: &Parts) -> Option<&str> {
-    let header = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+pub(crate) fn bearer_of(headers: &HeaderMap) -> Option<&str> {
+    let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, key) = header.split_once(' ')?;
     scheme
         .eq_ignore_ascii_case("bearer")

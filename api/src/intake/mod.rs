@@ -1,8 +1,8 @@
 //! The intake: whatever arrives while the last commit runs becomes the next batch.
 //!
-//! Work is queued by lane (the hash of its book); each lane has one writer and one connection, which
-//! does a whole batch in one database transaction and answers every caller after the commit. There
-//! is no timer: at low load a batch is one item and waits for nobody, under load hundreds share a
+//! Work is queued by lane (the hash of its book); each lane has one writer and one connection. The
+//! writer does a whole batch in one database transaction and answers every caller after the commit.
+//! There is no timer: at low load a batch is one item and waits for nobody, under load hundreds share a
 //! commit. A full queue is answered at once, so that memory is bounded.
 //!
 //! An item that cannot be is its own answer and spoils nothing. When a batch fails as a whole, its
@@ -11,8 +11,8 @@
 //!
 //! # Adding a kind of work
 //!
-//! Implement [`Work`] (see [`orders`]), build an [`Intake`] of it in `cli/serve.rs`, and put it into
-//! the service's parts.
+//! Implement [`Work`] (see [`orders`]), build an [`Intake`] of it in `cli/serve.rs`, and put it
+//! into the service's parts.
 
 mod lane;
 pub(crate) mod orders;

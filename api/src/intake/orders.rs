@@ -178,7 +178,8 @@ fn differences(
         && theirs != figures.commission
     {
         let (theirs, ours) = (theirs.to_string(), figures.commission.to_string());
-        tracing::info!(order_ref = %order.order_ref, theirs, ours, "the sender computed another commission");
+        let order_ref = order.order_ref.as_str();
+        tracing::info!(order_ref, theirs, ours, "another commission was reported");
         found.push(discrepancy(Kind::CommissionAmount, theirs, ours));
     }
     let oldest = item

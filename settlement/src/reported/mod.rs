@@ -2,8 +2,8 @@
 //! them, and where a report and the books differ.
 //!
 //! A report never changes what stands. One that says something else (another amount under the same
-//! reference, another commission, an order of long ago) is kept as a [`Discrepancy`] that an auditor
-//! finds; a postback that was not recorded leaves its numbered [`Outcome`].
+//! reference, another commission, an order of long ago) is kept as a [`Discrepancy`] that an
+//! auditor finds; a postback that was not recorded leaves its numbered [`Outcome`].
 
 mod named;
 mod outcome;

@@ -33,7 +33,7 @@ pub(super) struct ConvBody {
     #[schema(example = "ORDER-2026-0001")]
     brand_order_ref: String,
     /// What the order was worth: a number or a text, with no more decimals than the currency has.
-    #[schema(value_type = Object, example = json!(99.00))]
+    #[schema(value_type = Object, example = json!("99.00"))]
     order_value: String,
     /// ISO 4217; the program's, if none is given.
     #[schema(example = "USD")]
@@ -122,6 +122,17 @@ pub(super) async fn report(
     route: &str,
     strict: bool,
 ) -> Result<Vec<Told>, Problem> {
+    report_as(app, principal, wanted, route, (strict, principal.is_test())).await
+}
+
+/// The same, strict or not, as a test or not.
+pub(super) async fn report_as(
+    app: &App,
+    principal: &Principal,
+    wanted: &[Result<Wanted, Problem>],
+    route: &str,
+    (strict, test): (bool, bool),
+) -> Result<Vec<Told>, Problem> {
     let now = chance::now();
     let mut told: Vec<Option<Told>> = Vec::with_capacity(wanted.len());
     let mut reported: Vec<(usize, Reported)> = Vec::with_capacity(wanted.len());
@@ -149,7 +160,6 @@ pub(super) async fn report(
         })
         .collect();
     let items: Vec<Reported> = reported.into_iter().map(|(_, item)| item).collect();
-    let test = principal.is_test();
     let answers = match (items.is_empty(), test) {
         (true, _) => Vec::new(),
         (false, true) => app

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use ledger::Money;
+use ledger::{BookId, Money};
 use serde::Serialize;
 use settlement::conversion::State;
 use utoipa::ToSchema;
@@ -47,6 +47,9 @@ pub(super) struct Reply {
     /// True for a test key: nothing was recorded.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub test: bool,
+    /// The book it lies in, for what is done next.
+    #[serde(skip)]
+    pub book: BookId,
 }
 
 /// One order of several.
@@ -110,6 +113,7 @@ fn reply(brand_order_ref: String, standing: &Standing, test: bool) -> Reply {
         stands,
         warnings: warnings.into_iter().flatten().collect(),
         test,
+        book: standing.conversion.book,
     }
 }
 

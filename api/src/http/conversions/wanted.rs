@@ -27,6 +27,8 @@ pub(super) struct Wanted {
     pub commission: Option<String>,
     pub user: Option<String>,
     pub coupon: Option<String>,
+    pub plan: Option<String>,
+    pub product: Option<String>,
 }
 
 /// The body of `/api/conv`. Amounts keep the digits they were written with.
@@ -46,6 +48,10 @@ struct Body<'a> {
     #[serde(borrow)]
     user_id: Option<&'a RawValue>,
     coupon: Option<String>,
+    #[serde(alias = "plan_id")]
+    plan: Option<String>,
+    #[serde(alias = "product_id")]
+    product: Option<String>,
 }
 
 impl Wanted {
@@ -76,6 +82,8 @@ impl Wanted {
             commission: text(body.commission_amount, "commission_amount")?,
             user: text(body.user_id, "user_id")?,
             coupon: body.coupon,
+            plan: body.plan,
+            product: body.product,
         })
     }
 
@@ -116,6 +124,8 @@ impl Wanted {
             order.user = Some(key.hash(program.reference.book, user));
         }
         order.coupon = self.coupon.as_deref().and_then(|code| Code::new(code).ok());
+        order.details.plan.clone_from(&self.plan);
+        order.details.product.clone_from(&self.product);
         Ok(Reported {
             order,
             // A token speaks for its own program only.

@@ -1,5 +1,7 @@
 //! Orders from brands: reported once, answered alike, refused with a reason.
 
+mod decisions;
+mod postback;
 mod shop;
 
 use serde_json::{Value, json};
@@ -35,7 +37,7 @@ fn hide_ids(value: &mut Value) {
 async fn an_order_is_recorded_once_and_a_different_amount_changes_nothing() {
     let shop = Shop::open(&[]).await;
     let click = shop.click(&mut shop.service.connection().await).await;
-    let mut order = shop.order("ORDER-2026-0001", &json!(99.00));
+    let mut order = shop.order("ORDER-2026-0001", &json!(99));
     order["pcps_click"] = json!(click);
     let first = shop.post("/api/conv", &order).await;
     shown("recorded", &first);
