@@ -2,7 +2,8 @@
 --
 -- A. None of it is ever edited: a later row says something else from a moment on, or of a day.
 --    rate_rules_are_append_only, tier_assignments_are_append_only, fx_rates_are_append_only,
---    fraud_signals_are_append_only, publisher_marks_are_append_only.
+--    fraud_signals_are_append_only, order_traces_are_append_only,
+--    publisher_marks_are_append_only.
 -- B. A rate rule is narrower than its program: rate_rule_is_narrower.
 -- C. A conversion shows each sign of fraud once: fraud_signal_pk.
 
@@ -87,6 +88,24 @@ create table settlement.fraud_signal (
 );
 comment on table settlement.fraud_signal is 'distributed by book_id: signs of fraud on conversions, each once, with what they were seen by';
 
+create table settlement.order_trace (
+    book_id bigint not null,
+    conversion_id uuid not null,
+    publisher_id uuid,
+    occurred_at timestamptz not null,
+    ip_hash text,
+    user_agent text,
+    referrer text,
+    constraint order_trace_pk primary key (book_id, conversion_id)
+);
+comment on table settlement.order_trace is 'distributed by book_id: from where an order came, by its own request or its click''s, for counting orders that came alike';
+create index order_trace_by_ip on settlement.order_trace (book_id, ip_hash, occurred_at)
+    where ip_hash is not null;
+create index order_trace_by_agent on settlement.order_trace
+    (book_id, publisher_id, user_agent, occurred_at) where user_agent is not null;
+create index order_trace_by_referrer on settlement.order_trace (referrer, occurred_at)
+    where referrer is not null;
+
 create table settlement.publisher_mark (
     publisher_id uuid not null,
     kind text not null,
@@ -108,12 +127,14 @@ create trigger fx_rates_are_append_only before update or delete or truncate
     on settlement.fx_rate for each statement execute function settlement.refuse_change();
 create trigger fraud_signals_are_append_only before update or delete or truncate
     on settlement.fraud_signal for each statement execute function settlement.refuse_change();
+create trigger order_traces_are_append_only before update or delete or truncate
+    on settlement.order_trace for each statement execute function settlement.refuse_change();
 create trigger publisher_marks_are_append_only before update or delete or truncate
     on settlement.publisher_mark for each statement execute function settlement.refuse_change();
 
 grant select, insert on settlement.rate_rule, settlement.tier_assignment, settlement.fx_rate,
-    settlement.fraud_signal, settlement.publisher_mark to counterfoil_service;
+    settlement.fraud_signal, settlement.order_trace, settlement.publisher_mark to counterfoil_service;
 grant select on settlement.rate_rule, settlement.tier_assignment, settlement.fx_rate,
-    settlement.fraud_signal, settlement.publisher_mark to counterfoil_auditor;
+    settlement.fraud_signal, settlement.order_trace, settlement.publisher_mark to counterfoil_auditor;
 
 reset role;

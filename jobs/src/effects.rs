@@ -14,6 +14,7 @@ use settlement::conversion::{
     self, Action, Changed, ConversionError, ConversionRef, Decision, Order, Recorded, Refund,
     Refunded, State,
 };
+use settlement::fraud::RiskSettings;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -58,6 +59,29 @@ pub async fn record(
     orders: &[Order],
 ) -> Result<Vec<Recorded>, EffectError> {
     let answers = conversion::record(&mut *conn, now, by, orders).await?;
+    tell(conn, now, &answers).await?;
+    Ok(answers)
+}
+
+/// Takes orders in and tells the publishers that were credited; see [`conversion::take`].
+pub async fn take(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    by: &Actor,
+    risk: &RiskSettings,
+    orders: &[Order],
+) -> Result<Vec<Recorded>, EffectError> {
+    let answers = conversion::take(&mut *conn, now, by, risk, orders).await?;
+    tell(conn, now, &answers).await?;
+    Ok(answers)
+}
+
+/// Tells the publishers of orders that were recorded.
+async fn tell(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    answers: &[Recorded],
+) -> Result<(), EffectError> {
     let effects: Vec<Effect> = answers
         .iter()
         .filter_map(|answer| match answer {
@@ -68,8 +92,7 @@ pub async fn record(
             Recorded::Duplicate(_) | Recorded::Conflict(..) | Recorded::Refused(_) => None,
         })
         .collect();
-    enqueue(conn, now, &effects).await?;
-    Ok(answers)
+    enqueue(conn, now, &effects).await.map(drop)
 }
 
 /// Takes refunds into account and tells the publishers; see [`conversion::refund`].

@@ -14,6 +14,7 @@
 //! | [`conversion`] | an order, from pending to approved or reversed; refunds |
 //! | [`inbox`] | what stores deliver, in whatever order it comes |
 //! | [`rules`], [`rates`] | rates of their own, caps, bonuses; currencies at stored rates |
+//! | [`fraud`] | what looks wrong about an order, and is held |
 //! | [`chart`], [`posting`] | which accounts, which entries |
 //! | [`reconcile`], [`close`] | whether books and conversions agree; the end of a month |
 //! | [`trail`] | from any figure back to its order and click |
@@ -31,6 +32,7 @@ pub mod commission;
 pub mod conversion;
 pub mod coupon;
 pub mod fees;
+pub mod fraud;
 pub mod gate;
 pub mod identity;
 pub mod inbox;

@@ -99,3 +99,6 @@ pub enum RateError {
     #[error("rates of exchange could not be read or stored")]
     Database(#[from] sqlx::Error),
 }
+
+#[cfg(test)]
+mod tests;

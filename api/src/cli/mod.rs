@@ -20,8 +20,10 @@ mod manage;
 mod migrate;
 mod periods;
 mod postback;
+mod rates;
 mod refunds;
 mod reopen;
+pub(crate) mod risk;
 mod scope;
 mod serve;
 mod statement;
@@ -174,6 +176,11 @@ enum Command {
     /// Refunds that wait for somebody.
     #[command(subcommand)]
     Refunds(refunds::Command),
+    /// Rates of exchange: read the ECB's file, set one by hand, list them.
+    #[command(subcommand)]
+    Rates(rates::Command),
+    /// List publishers of whose conversions too many are taken back.
+    Risk(risk::Args),
     /// Prove the whole ledger again from its entries.
     Verify(verify::Args),
     /// Sign how far every book has come, for somebody outside to keep.
@@ -227,6 +234,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Reopen(args) => reopen::run(&global, args).await,
         Command::Periods(args) => periods::run(&global, args).await,
         Command::Refunds(command) => refunds::run(&global, command).await,
+        Command::Rates(command) => rates::run(&global, command).await,
+        Command::Risk(args) => risk::run(&global, args).await,
         Command::Verify(args) => verify::run(&global, args).await,
         Command::Checkpoint(args) => checkpoint::run(&global, args).await,
         Command::Export(args) => export::run(&global, args).await,

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::Global;
+use super::risk::RiskArgs;
 use super::work::WorkerArgs;
 use crate::database::Database;
 use crate::http::conversions::Programs;
@@ -41,6 +42,8 @@ pub(crate) struct Args {
     intake: intake::Args,
     #[command(flatten)]
     stores: stores::Args,
+    #[command(flatten)]
+    risk: RiskArgs,
 }
 
 pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode> {
@@ -52,7 +55,10 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let address = listener.local_addr()?;
     let pool = database.pool(args.connections);
     let writing = database.pool(args.intake.connections());
-    let orders = Orders { unsettled: None };
+    let orders = Orders {
+        unsettled: None,
+        risk: args.risk.settings(),
+    };
     let app = App::new(Parts {
         keys: auth::Keys::new(pool.clone()),
         proxies: args.proxies,

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use jobs::effects;
 use ledger::{Actor, Money};
 use settlement::conversion::{ConversionRef, Order, OrderRefusal, Recorded};
+use settlement::fraud::RiskSettings;
 use settlement::reported::{self, Discrepancy, Figures, Kind, Strictness};
 use settlement::tracking::{self, Click};
 use sqlx::PgConnection;
@@ -73,6 +74,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Orders {
     /// Clicks on their way to Postgres.
     pub(crate) unsettled: Option<Arc<dyn Unsettled>>,
+    /// How orders are looked at.
+    pub(crate) risk: RiskSettings,
 }
 
 impl Work for Orders {
@@ -109,7 +112,7 @@ impl Work for Orders {
             tracking::record(conn, now, &by, &clicks).await?;
         }
         let orders: Vec<Order> = items.iter().map(|item| item.order.clone()).collect();
-        let recorded = effects::record(conn, now, &by, &orders).await?;
+        let recorded = effects::take(conn, now, &by, &self.risk, &orders).await?;
         let standing: Vec<ConversionRef> = recorded.iter().filter_map(reference).collect();
         let figures = reported::figures(conn, &standing).await?;
         let mut discrepancies = Vec::new();

@@ -13,8 +13,10 @@ const COMMANDS: &[&str] = &[
     "init",
     "migrate",
     "periods",
+    "rates",
     "refunds",
     "reopen",
+    "risk",
     "statement",
     "trace",
     "trial-balance",
@@ -80,6 +82,7 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["statement", "France"], "<CODE>"),
     (
         &[
+            "risk",
             "statement",
             "France",
             "1110",

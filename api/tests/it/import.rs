@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Answer, answer, books, counterfoil, list, minor};
 
@@ -291,4 +291,57 @@ fn balances_of(answered: &Value) -> i64 {
         .or_else(|| answered.get("accounts"))
         .unwrap_or(answered);
     list(rows).iter().map(|row| minor(&row["balance"])).sum()
+}
+
+/// As eurofxref-hist.csv has it: the latest day first, a comma at the end of every line.
+const BANK: &str = "Date,USD,GBP,CYP,\n\
+                    2026-01-05,1.0843,0.8300,N/A,\n\
+                    2026-01-02,1.0800,0.8250,0.58,\n";
+
+#[test]
+fn rates_are_read_from_the_banks_file_and_price_what_waited() {
+    let network = Network::new("imports_rates");
+    let text = format!("{HEADER}A1,2026-01-04T10:00:00Z,Acme,ann,108.00,USD\n");
+    let orders = network.file("orders.csv", text);
+    let report = network.json(&["import", "orders", &orders]);
+    assert_eq!(counts(&report), [1, 0, 0, 0, 0]);
+    let bank = network.file("bank.csv", BANK);
+    let first = network.json(&["rates", "import", &bank]);
+    assert_eq!(
+        first["rates"],
+        json!({ "new": 4, "corrected": 0, "unchanged": 0 })
+    );
+    assert_eq!(first["conversions_priced"], 1);
+    assert_eq!(first["conversions_waiting"], json!([]));
+    // 108.00 / 1.08 * 0.825 = 82.50 GBP, of which 8.25 are the commission, and a fifth on top.
+    let expected = network.run(&["balance", "9100"]).with(0).out;
+    assert!(expected.contains("9.90"), "{expected}");
+    let again = network.json(&["rates", "import", &bank]);
+    assert_eq!(
+        again["rates"],
+        json!({ "new": 0, "corrected": 0, "unchanged": 4 })
+    );
+    let by_hand = [
+        "rates",
+        "set",
+        "EUR",
+        "USD",
+        "2026-01-05",
+        "1.09",
+        "--source",
+        "treasurer",
+    ];
+    assert_eq!(network.json(&by_hand)["rates"]["corrected"], 1);
+    let listed = network.json(&["rates", "list", "--currency", "USD"]);
+    assert_eq!(
+        (&listed[0]["source"], &listed[0]["revision"]),
+        (&json!("treasurer"), &json!(2))
+    );
+    let wrong = network.file("wrong.csv", "day,USD\n2026-01-05,1\n");
+    let answer = network.run(&["rates", "import", &wrong]).with(1);
+    assert!(
+        answer.err.contains("does not begin with a column Date"),
+        "{}",
+        answer.err
+    );
 }

@@ -100,6 +100,7 @@ proptest! {
         for pays in [
             FrozenRate::Percentage(Percentage { rate }),
             FrozenRate::Flat(Flat { amount: order }),
+            FrozenRate::Combined(Combined { rate, amount: order }),
         ] {
             let gross = |refunded| {
                 pays.gross(Basis::new(order.money(), refunded).unwrap(), rounding).unwrap()
@@ -325,4 +326,29 @@ fn json_that_is_no_rule_is_refused() {
             "{wrong}"
         );
     }
+}
+
+#[test]
+fn a_rate_and_a_bonus_are_one_rate() {
+    let both = percentage("10%").plus(flat("5.00 USD")).unwrap();
+    check_gross(both, "99.00 USD", "0.00 USD", "14.90 USD");
+    check_gross(both, "99.00 USD", "24.75 USD", "12.43 USD");
+    check_gross(both, "99.00 USD", "99.00 USD", "0.00 USD");
+    assert_eq!(flat("5.00 USD").plus(percentage("10%")), Ok(both));
+    assert_eq!(
+        flat("5.00 USD").plus(flat("1.50 USD")),
+        Ok(flat("6.50 USD"))
+    );
+    assert_eq!(
+        percentage("10%").plus(percentage("5%")),
+        Ok(percentage("15%"))
+    );
+    let whole = percentage("95%").plus(percentage("10%"));
+    assert_eq!(whole, Ok(percentage("100%")), "never more than the order");
+    assert!(flat("5.00 USD").plus(flat("5.00 EUR")).is_err());
+}
+
+#[test]
+fn five_percent_of_five_hundred_riyal_are_twenty_five() {
+    check_gross(percentage("5.00%"), "500.00 SAR", "0.00 SAR", "25.00 SAR");
 }

@@ -32,6 +32,10 @@ pub struct Details {
     pub user_agent: Option<String>,
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference to what it may skip"
+)]
 fn is_false(value: &bool) -> bool {
     !value
 }

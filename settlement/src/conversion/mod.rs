@@ -12,6 +12,8 @@
 //! What it never does: begin or commit, read a clock, or post anything that is not in the
 //! [posting manual](crate::posting).
 
+pub mod auto;
+pub mod awaiting;
 pub mod change;
 mod details;
 mod find;
@@ -22,6 +24,7 @@ pub mod refund;
 pub mod state;
 mod store;
 mod stored;
+mod take;
 
 use ledger::{BookId, Refusal};
 use uuid::Uuid;
@@ -32,12 +35,14 @@ use crate::network::NetworkError;
 use crate::party::{PartyError, ProgramRef};
 use crate::posting::PostingError;
 
-pub use change::{Changed, Decision, decide};
+pub use awaiting::price_awaiting;
+pub use change::{Changed, Decision, decide, decide_each};
 pub use details::Details;
 pub use find::{find_by_order, undecided};
 pub use record::{Order, OrderRefusal, Recorded, record};
 pub use refund::{Refund, RefundRefusal, Refunded, refund};
 pub use state::{Action, State};
+pub use take::take;
 
 /// A conversion, with the book it lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

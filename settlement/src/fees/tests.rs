@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::commission::{Basis, Flat, FrozenRate, Percentage};
+use crate::commission::{Basis, Combined, Flat, FrozenRate, Percentage};
 
 fn money(text: &str) -> Money {
     text.parse().unwrap()
@@ -33,17 +33,15 @@ fn model() -> impl Strategy<Value = FeeModel> + Clone {
 /// An order, what it pays, and refunds that add up to all of it, cut anywhere.
 fn refunded_order() -> impl Strategy<Value = (Money, FrozenRate, Vec<Money>)> {
     let order = currency().prop_flat_map(amount_in);
-    (
-        order,
-        rate(),
-        any::<bool>(),
-        vec(any::<prop::sample::Index>(), 0..8),
-    )
-        .prop_map(|(order, rate, flat, cuts)| {
-            let pays = if flat {
-                FrozenRate::Flat(Flat { amount: order })
-            } else {
-                FrozenRate::Percentage(Percentage { rate })
+    (order, rate(), 0..3, vec(any::<prop::sample::Index>(), 0..8)).prop_map(
+        |(order, rate, kind, cuts)| {
+            let pays = match kind {
+                0 => FrozenRate::Flat(Flat { amount: order }),
+                1 => FrozenRate::Combined(Combined {
+                    rate,
+                    amount: order,
+                }),
+                _ => FrozenRate::Percentage(Percentage { rate }),
             };
             let units = usize::try_from(order.minor()).unwrap();
             let mut refunded: Vec<usize> = cuts.iter().map(|cut| cut.index(units)).collect();
@@ -53,7 +51,8 @@ fn refunded_order() -> impl Strategy<Value = (Money, FrozenRate, Vec<Money>)> {
                 Money::try_from_minor(i64::try_from(units).unwrap(), order.currency()).unwrap()
             });
             (order.money(), pays, so_far.collect())
-        })
+        },
+    )
 }
 
 fn holds(components: Components) -> bool {

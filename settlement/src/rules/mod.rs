@@ -163,3 +163,6 @@ impl PricedBy {
         self.beyond_months.is_some() || self.over.as_ref().is_some_and(rejected)
     }
 }
+
+#[cfg(test)]
+mod tests;

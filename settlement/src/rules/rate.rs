@@ -64,14 +64,15 @@ impl Selector {
     }
 
     fn matches(&self, order: &Asked<'_>) -> bool {
-        fn fits<T: PartialEq>(asked: Option<T>, of: Option<T>) -> bool {
-            asked.is_none() || asked == of
-        }
-        fits(self.publisher, order.publisher)
-            && fits(self.product.as_deref(), order.product)
-            && fits(self.plan.as_deref(), order.plan)
-            && fits(self.category.as_deref(), order.category)
-            && fits(self.kind, Some(order.kind))
+        let fits = |named: Option<&String>, of: Option<&str>| {
+            named.is_none_or(|named| of == Some(named.as_str()))
+        };
+        self.publisher
+            .is_none_or(|named| order.publisher == Some(named))
+            && self.kind.is_none_or(|named| order.kind == named)
+            && fits(self.product.as_ref(), order.product)
+            && fits(self.plan.as_ref(), order.plan)
+            && fits(self.category.as_ref(), order.category)
     }
 }
 

@@ -7,7 +7,7 @@
 mod attribute;
 mod facts;
 mod insert;
-mod price;
+pub(super) mod price;
 pub(super) mod room;
 
 use chrono::{DateTime, Utc};
