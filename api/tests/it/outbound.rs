@@ -22,16 +22,16 @@ fn tracker(mute: usize) -> (SocketAddr, Receiver<String>) {
         let mut waiting = Vec::new();
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let mut head = [0; 4096];
-            let length = stream.read(&mut head).unwrap();
-            let head = String::from_utf8_lossy(&head[..length]).into_owned();
+            let mut buffer = [0; 4096];
+            let length = stream.read(&mut buffer).unwrap();
+            let request = String::from_utf8_lossy(&buffer[..length]).into_owned();
             let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
             if waiting.len() < mute {
                 waiting.push(stream);
             } else {
                 stream.write_all(answer).unwrap();
             }
-            if told.send(head).is_err() {
+            if told.send(request).is_err() {
                 return;
             }
         }
@@ -173,7 +173,7 @@ async fn a_worker_killed_in_mid_delivery_leaves_it_to_the_next_which_stops_when_
     place.set_up(address);
     let mut worker = place.worker();
     place.import("orders.csv", &["O-1"]);
-    let next = || heard.recv_timeout(Duration::from_secs(60)).unwrap();
+    let next = || heard.recv_timeout(Duration::from_mins(1)).unwrap();
     let first = delivery(&next());
     worker.kill().unwrap();
     worker.wait().unwrap();

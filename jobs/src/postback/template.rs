@@ -1,8 +1,8 @@
 //! Pure: URLs with macros, `https://tracker.example/postback?cid={click_id}&sum={payout}`.
 //!
 //! A value is percent-encoded as it is put in, so it can never become a part of the URL's
-//! structure: no value adds a parameter, a path segment or a host. A macro in the host is refused when the
-//! target is made.
+//! structure: no value adds a parameter, a path segment or a host. A macro in the host is refused
+//! when the target is made.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
