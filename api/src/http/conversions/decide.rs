@@ -3,9 +3,10 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use jobs::effects;
 use serde::{Deserialize, Serialize};
 use settlement::access::Scope;
-use settlement::conversion::{self, Action, Changed, Decision};
+use settlement::conversion::{Action, Changed, Decision};
 use settlement::reported::Named;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
@@ -186,7 +187,7 @@ async fn decide(
         .flatten()
         .map(|named| named.conversion)
         .collect();
-    let changed = conversion::decide(conn, chance::now(), &by, &decision, &known).await;
+    let changed = effects::decide(conn, chance::now(), &by, &decision, &known).await;
     let mut changed = changed.map_err(anyhow::Error::from)?.into_iter();
     Ok(found
         .into_iter()

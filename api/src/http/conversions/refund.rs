@@ -6,11 +6,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
+use jobs::effects;
 use ledger::{Amount, Currency, Money};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use settlement::access::Scope;
-use settlement::conversion::{self, ConversionRef, Refund, Refunded, State as Stands};
+use settlement::conversion::{ConversionRef, Refund, Refunded, State as Stands};
 use settlement::reported::{self, Named};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
@@ -214,7 +215,7 @@ async fn apply(
         .map(|(_, refund)| refund.clone())
         .collect();
     let by = principal.actor("refund");
-    let done = conversion::refund(conn, now, &by, &refunds).await;
+    let done = effects::refund(conn, now, &by, &refunds).await;
     let mut done = done.map_err(anyhow::Error::from)?.into_iter();
     Ok(read
         .into_iter()

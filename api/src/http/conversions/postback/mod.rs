@@ -12,8 +12,9 @@ use std::net::SocketAddr;
 use axum::extract::{ConnectInfo, OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use jobs::effects;
 use settlement::access::Scope;
-use settlement::conversion::{self, Action, Changed, ConversionRef, Decision};
+use settlement::conversion::{Action, Changed, ConversionRef, Decision};
 use settlement::reported::{self, Outcome, PostbackOutcome};
 
 use self::fields::{Fields, Status};
@@ -178,7 +179,7 @@ async fn decide(
     };
     let by = principal.actor("postback");
     let mut transaction = app.pool.begin().await.map_err(anyhow::Error::from)?;
-    let changed = conversion::decide(
+    let changed = effects::decide(
         &mut transaction,
         chance::now(),
         &by,
