@@ -159,6 +159,9 @@ comment on column settlement.event.publisher_id is 'the publisher that the sende
 comment on column settlement.event.user_hash is 'who ordered, as settlement.user_hash gives it; never the id itself';
 comment on column settlement.event.details is 'what else the sender said and rules look at: product, plan, category, new or returning customer, paid';
 
+create index event_of_refunds on settlement.event (book_id, program_id, order_ref)
+    where kind = 'refund';
+
 create table settlement.conversion (
     book_id bigint not null,
     id uuid not null,
@@ -246,6 +249,8 @@ create table settlement.attribution (
     click_id uuid,
     publisher_id uuid,
     considered jsonb not null,
+    asked_model text,
+    asked_lookback integer,
     decided_at timestamptz not null,
     decided_by text not null,
     constraint attribution_pk primary key (book_id, conversion_id, version),
@@ -323,6 +328,8 @@ begin
 end $$;
 
 comment on column settlement.attribution.considered is 'what could have earned it, each with its weight or why it got none; empty if there was but one';
+
+comment on column settlement.attribution.asked_model is 'the model that a later run asked for instead of the program''s';
 
 create trigger event_is_append_only before update or delete or truncate on settlement.event
     for each statement execute function settlement.refuse_change();

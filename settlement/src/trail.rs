@@ -4,11 +4,15 @@
 //! trail of the conversion behind it tells the story in order: click, order, attribution,
 //! commission, each change, and the entries each posted.
 
+mod decision;
+
 use chrono::{DateTime, Utc};
 use ledger::journal::{self, Recorded};
 use ledger::{BookId, EntryId, Money};
 use sqlx::PgConnection;
 use uuid::Uuid;
+
+pub use decision::{SharedBy, Touch};
 
 /// The click that earned a conversion.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -80,6 +84,10 @@ pub struct Trail {
     pub state: String,
     /// How it was attributed.
     pub model: String,
+    /// What could have earned it, oldest first, if there was more than one.
+    pub touches: Vec<Touch>,
+    /// Who earns how much, if several publishers share it.
+    pub shares: Vec<SharedBy>,
     /// The click, if one earned it.
     pub click: Option<ClickStep>,
     /// The frozen rate, as JSON.
@@ -159,13 +167,13 @@ pub async fn trail(
         r#"
         select c.terms_version, c.order_ref, c.occurred_at, c.currency, c.order_amount, c.refunded,
                c.state, c.frozen_rate, b.name as brand, p.name as program,
-               u.name as "publisher?", a.model, k.id as "click_id?",
+               u.name as "publisher?", a.model, a.considered, k.id as "click_id?",
                k.clicked_at as "clicked_at?", k.visitor
         from settlement.conversion c
         join ledger.book b on b.id = c.book_id
         join settlement.program p on p.book_id = c.book_id and p.id = c.program_id
         join lateral (
-            select model from settlement.attribution a
+            select model, considered from settlement.attribution a
             where a.book_id = c.book_id and a.conversion_id = c.id
             order by a.version desc limit 1
         ) a on true
@@ -185,6 +193,8 @@ pub async fn trail(
     let currency = head.currency.parse().map_err(|e| wrong(format!("{e}")))?;
     let money = |minor| Money::try_from_minor(minor, currency).map_err(|e| wrong(e.to_string()));
     let commissions = commissions(conn, book, conversion, &money).await?;
+    let touches = decision::touches(conn, conversion, head.considered).await?;
+    let shares = decision::shares(conn, book, conversion, &money).await?;
     let (changes, entries) = changes(conn, book, conversion).await?;
     let click = head
         .click_id
@@ -206,6 +216,8 @@ pub async fn trail(
         refunded: money(head.refunded)?,
         state: head.state,
         model: head.model,
+        touches,
+        shares,
         click,
         frozen_rate: head.frozen_rate,
         commissions,

@@ -21,6 +21,7 @@ mod migrate;
 mod periods;
 mod postback;
 mod rates;
+mod rederive;
 mod refunds;
 mod reopen;
 pub(crate) mod risk;
@@ -181,6 +182,8 @@ enum Command {
     Rates(rates::Command),
     /// List publishers of whose conversions too many are taken back.
     Risk(risk::Args),
+    /// Decide again who earned what: shows the differences, and posts them only with --apply.
+    Rederive(rederive::Args),
     /// Prove the whole ledger again from its entries.
     Verify(verify::Args),
     /// Sign how far every book has come, for somebody outside to keep.
@@ -236,6 +239,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Refunds(command) => refunds::run(&global, command).await,
         Command::Rates(command) => rates::run(&global, command).await,
         Command::Risk(args) => risk::run(&global, args).await,
+        Command::Rederive(args) => rederive::run(&global, args).await,
         Command::Verify(args) => verify::run(&global, args).await,
         Command::Checkpoint(args) => checkpoint::run(&global, args).await,
         Command::Export(args) => export::run(&global, args).await,

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use ledger::account::{self, Description};
 use ledger::journal::Recorded;
 use ledger::{AccountId, BookId, Direction, Money};
+use settlement::attribution::decision::Source;
 use settlement::chart::Code;
-use settlement::trail::{self, Trail};
+use settlement::trail::{self, Touch, Trail};
 use sqlx::PgConnection;
 
 use super::Global;
@@ -98,6 +99,16 @@ pub(super) fn print(story: &Story) {
         trail.publisher.as_deref().unwrap_or("nobody"),
         trail.model.replace('_', " "),
     );
+    for touch in &trail.touches {
+        print_touch(touch);
+    }
+    for share in &trail.shares {
+        println!(
+            "  shared by {}: {}",
+            share.publisher,
+            output::grouped(share.due)
+        );
+    }
     println!(
         "  terms     program {}, version {}, rate frozen at {}",
         trail.program, trail.terms_version, trail.frozen_rate,
@@ -122,6 +133,27 @@ pub(super) fn print(story: &Story) {
     for recorded in &trail.entries {
         print_entry(recorded, &trail.brand, &story.accounts);
     }
+}
+
+/// Something that could have earned the conversion, and why it did or did not.
+fn print_touch(touch: &Touch) {
+    let considered = &touch.considered;
+    let verdict = match &considered.why {
+        Some(why) => format!("not chosen: {}", why.sentence()),
+        None => format!("chosen, weight {}", considered.weight),
+    };
+    let source = match considered.source {
+        Source::Claim => "claim",
+        Source::Click => "click",
+        Source::NamedClick => "named click",
+        Source::Coupon => "coupon",
+        Source::Declared => "declared",
+    };
+    let what = considered
+        .click
+        .map_or_else(|| source.to_owned(), |id| format!("{source} {id}"));
+    let when = considered.at.format("%Y-%m-%d %H:%M:%S");
+    println!("    {when}  {what}, {}: {verdict}", touch.name);
 }
 
 fn print_entry(
@@ -211,7 +243,8 @@ fn as_json(story: &Story) -> serde_json::Value {
         "publisher": trail.publisher,
         "order": { "ref": trail.order_ref, "occurred_at": trail.occurred_at,
                    "amount": trail.order, "refunded": trail.refunded },
-        "attribution": { "model": trail.model, "click": trail.click },
+        "attribution": { "model": trail.model, "click": trail.click,
+                         "considered": trail.touches, "shares": trail.shares },
         "frozen_rate": trail.frozen_rate,
         "commissions": trail.commissions,
         "changes": trail.changes,

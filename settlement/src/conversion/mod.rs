@@ -19,6 +19,7 @@ mod details;
 mod find;
 pub mod parked;
 mod parts;
+pub mod reattribute;
 pub mod record;
 pub mod refund;
 pub mod state;

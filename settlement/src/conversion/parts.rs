@@ -19,6 +19,9 @@ pub(super) struct Part {
     pub due: Money,
 }
 
+/// Publisher, click, weight and amount of a part, as stored.
+type Row = (Uuid, Option<Uuid>, u64, i64);
+
 /// All parts of a conversion, in order of their touches; none where one publisher earns all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Parts(pub Vec<Part>);
@@ -43,7 +46,6 @@ impl Parts {
         let Some(stored) = stored else {
             return Some(Parts::default());
         };
-        type Row = (Uuid, Option<Uuid>, u64, i64);
         let rows: Vec<Row> = serde_json::from_value(stored).ok()?;
         let part = |(publisher, click, weight, due): Row| {
             let credit = Credit {

@@ -122,6 +122,8 @@ pub(super) async fn save(
 ) -> Result<(), ConversionError> {
     let approved: Vec<Option<i32>> = column(conversions, |(_, s)| s.approved_version);
     let credits: Vec<Option<i32>> = column(conversions, |(_, s)| s.credit_version);
+    let publishers: Vec<Option<Uuid>> = column(conversions, |(_, s)| s.publisher);
+    let clicks: Vec<Option<Uuid>> = column(conversions, |(_, s)| s.click);
     let holds: Vec<Option<String>> =
         column(conversions, |(_, s)| s.state.stored().1.map(str::to_owned));
     let originals: Vec<Option<i64>> = column(conversions, |(_, s)| {
@@ -144,14 +146,17 @@ pub(super) async fn save(
             brand_due = u.brand_due, publisher_due = u.publisher_due, fee_brand = u.fee_brand,
             fee_publisher = u.fee_publisher, order_amount = u.order_amount,
             original_refunded = u.original_refunded, fx = u.fx, priced_by = u.priced_by,
-            credit_version = u.credit_version, changed_at = $19, changed_by = $20
+            credit_version = u.credit_version, publisher_id = u.publisher_id,
+            click_id = u.click_id, attributed_version = u.attributed_version,
+            changed_at = $22, changed_by = $23
         from unnest($1::bigint[], $2::uuid[], $3::int[], $4::int[], $5::text[], $6::text[],
                     $7::int[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
                     $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::jsonb[],
-                    $17::jsonb[], $18::int[])
+                    $17::jsonb[], $18::int[], $19::uuid[], $20::uuid[], $21::int[])
              as u (book_id, id, before, version, state, held_from, approved_version, refunded,
                    gross, brand_due, publisher_due, fee_brand, fee_publisher, order_amount,
-                   original_refunded, fx, priced_by, credit_version)
+                   original_refunded, fx, priced_by, credit_version, publisher_id, click_id,
+                   attributed_version)
         where c.book_id = u.book_id and c.id = u.id and c.version = u.before
         "#,
         &column(conversions, |(_, s)| s.reference.book.value()),
@@ -172,6 +177,9 @@ pub(super) async fn save(
         &quotes as &[Option<serde_json::Value>],
         &column(conversions, |(_, s)| serde_json::json!(s.priced_by)),
         &credits as &[Option<i32>],
+        &publishers as &[Option<Uuid>],
+        &clicks as &[Option<Uuid>],
+        &column(conversions, |(_, s)| s.attributed_version),
         now,
         by.as_str(),
     );

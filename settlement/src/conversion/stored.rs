@@ -200,6 +200,16 @@ pub(super) async fn lock(
     )
     .fetch_all(&mut *conn)
     .await?;
+    read(conn, references).await
+}
+
+/// Reads conversions with their terms.
+pub(super) async fn read(
+    conn: &mut PgConnection,
+    references: &[ConversionRef],
+) -> Result<HashMap<ConversionRef, Stored>, ConversionError> {
+    let books = column(references, |r| r.book.value());
+    let ids = column(references, |r| r.id);
     let rows = sqlx::query_as!(
         Row,
         r#"

@@ -16,6 +16,7 @@
 pub mod approved;
 pub mod held;
 pub mod pending;
+pub mod reattributed;
 pub mod refunded;
 pub mod reinstated;
 pub mod rejected;

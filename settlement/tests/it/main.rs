@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod attribution;
 mod facts;
 mod fixture;
 mod guards;

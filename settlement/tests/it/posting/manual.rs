@@ -8,7 +8,7 @@ use settlement::chart::Code;
 use super::{models, stories, unattributed};
 
 /// Each event, with its file: what it does is said there.
-const EVENTS: [(&str, &str); 8] = [
+const EVENTS: [(&str, &str); 9] = [
     ("Pending", include_str!("../../../src/posting/pending.rs")),
     ("Approved", include_str!("../../../src/posting/approved.rs")),
     ("Rejected", include_str!("../../../src/posting/rejected.rs")),
@@ -19,6 +19,10 @@ const EVENTS: [(&str, &str); 8] = [
     (
         "Reinstated",
         include_str!("../../../src/posting/reinstated.rs"),
+    ),
+    (
+        "Reattributed",
+        include_str!("../../../src/posting/reattributed.rs"),
     ),
 ];
 
