@@ -2,8 +2,8 @@
 //!
 //! Work is queued by lane (the hash of its book); each lane has one writer and one connection. The
 //! writer does a whole batch in one database transaction and answers every caller after the commit.
-//! There is no timer: at low load a batch is one item and waits for nobody, under load hundreds share a
-//! commit. A full queue is answered at once, so that memory is bounded.
+//! There is no timer: at low load a batch is one item and waits for nobody, under load hundreds
+//! share a commit. A full queue is answered at once, so that memory is bounded.
 //!
 //! An item that cannot be is its own answer and spoils nothing. When a batch fails as a whole, its
 //! items are done one by one, each in its own database transaction, so that only the bad one fails.

@@ -322,6 +322,10 @@ mod tests {
                 "{sender}"
             );
         }
+    }
+
+    #[test]
+    fn a_coupon_has_many_names() {
         let codes = [
             "coupon_code",
             "promo_code",
