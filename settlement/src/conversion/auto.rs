@@ -20,7 +20,7 @@ pub async fn paid(
     by: &Actor,
     conversions: &[ConversionRef],
 ) -> Result<Vec<(ConversionRef, Changed)>, ConversionError> {
-    // Locked in id order, as everywhere: two sessions with the same orders wait, and never deadlock.
+    // Locked in id order, as everywhere: two sessions with the same orders never deadlock.
     sqlx::query!(
         r#"
         with paid as (

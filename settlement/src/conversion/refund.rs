@@ -341,11 +341,7 @@ fn step(
         from: before.state,
         to: stored.state,
         reason: format!("refund {} of {}", refund.refund_ref, refund.amount.money()),
-        entries: posting
-            .entries
-            .iter()
-            .map(|entry| entry.id().value())
-            .collect(),
+        entries: column(&posting.entries, |entry| entry.id().value()),
     };
     let left = stored.left()?;
     let commission = (stored.amounts != before.amounts).then_some(CommissionRow {

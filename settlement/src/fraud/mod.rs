@@ -1,11 +1,11 @@
 //! What looks wrong about an order: signals, a score, and what is held until somebody has looked.
 //!
-//! [`assess`] is called right after orders are recorded, in the same database transaction: recording
-//! holds the book's lock, so of two processes the second counts what the first wrote. Each signal
-//! is kept once per conversion with its reason and evidence. When the scores of a conversion's
-//! signals reach the threshold, it is put on hold, also if it was approved already; the money moves
-//! by the posting manual like any other hold, and the change shows the reasons. A conversion that
-//! somebody released stays released until a signal that it did not have before is seen.
+//! [`assess`] is called right after orders are recorded, in the same database transaction:
+//! recording holds the book's lock, so of two processes the second counts what the first wrote.
+//! Each signal is kept once per conversion with its reason and evidence. When the scores of a
+//! conversion's signals reach the threshold, it is put on hold, also if it was approved already;
+//! the money moves by the posting manual like any other hold, and the change shows the reasons. A
+//! conversion that somebody released stays released until it gets a signal that it did not have.
 //!
 //! | signal | severity, score | seen when |
 //! |---|---|---|
@@ -14,7 +14,7 @@
 //! | `MANY_ORDERS_SAME_IP` | MEDIUM 40 | 3 orders in the book from one address, same time |
 //! | `UNUSUAL_ORDER_VALUE` | MEDIUM 30 | over 5 times the mean of the publisher's last 100 orders |
 //! | `MANY_ORDERS_SAME_USER_AGENT` | LOW 20 | 3 orders of a publisher from one browser, same time |
-//! | `REFERRER_REUSED_ACROSS_MERCHANTS` | LOW 20 | one referrer before orders at 3 brands, same time |
+//! | `REFERRER_REUSED_ACROSS_MERCHANTS` | LOW 20 | one referrer, orders at 3 brands, same time |
 //!
 //! What it never does: reject, delete or change an amount. It holds, and a person decides.
 //!

@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{PartyError, ProgramRef};
+use crate::columns::column;
 use crate::fees::{FeeError, FeeModel, Fees};
 use crate::terms::{Presentation, RecognitionPoint, Terms, Unattributed};
 use crate::terms::{rounding_name, rounding_named};
@@ -34,6 +35,16 @@ pub async fn add_terms(
     Ok(latest + 1)
 }
 
+/// Rules in another currency than the terms would make a batch of orders fail later.
+fn check(versions: &[(ProgramRef, i32, &Terms)]) -> Result<(), PartyError> {
+    let flaw = |(program, _, terms): &(ProgramRef, i32, &Terms)| {
+        let problem = terms.rules.flaw(terms.currency)?;
+        let program = program.id;
+        Some(PartyError::Rules { program, problem })
+    };
+    versions.iter().find_map(flaw).map_or(Ok(()), Err)
+}
+
 /// Writes versions of terms.
 pub(super) async fn insert_terms(
     conn: &mut PgConnection,
@@ -41,39 +52,17 @@ pub(super) async fn insert_terms(
     by: &Actor,
     versions: &[(ProgramRef, i32, &Terms)],
 ) -> Result<(), PartyError> {
-    for (program, _, terms) in versions {
-        if let Some(problem) = terms.rules.flaw(terms.currency) {
-            return Err(PartyError::Rules {
-                program: program.id,
-                problem,
-            });
-        }
-    }
+    check(versions)?;
     let each = |f: &dyn Fn(&Terms) -> String| -> Vec<String> {
         versions.iter().map(|(_, _, terms)| f(terms)).collect()
     };
-    let books: Vec<i64> = versions
-        .iter()
-        .map(|(program, _, _)| program.book.value())
-        .collect();
-    let programs: Vec<Uuid> = versions.iter().map(|(program, _, _)| program.id).collect();
-    let numbers: Vec<i32> = versions.iter().map(|(_, version, _)| *version).collect();
-    let from: Vec<_> = versions
-        .iter()
-        .map(|(_, _, terms)| terms.effective_from)
-        .collect();
-    let rules: Vec<_> = versions
-        .iter()
-        .map(|(_, _, t)| serde_json::json!(t.rule))
-        .collect();
-    let more: Vec<_> = versions
-        .iter()
-        .map(|(_, _, t)| serde_json::json!(t.rules))
-        .collect();
-    let fees: Vec<Fees> = versions
-        .iter()
-        .map(|(_, _, terms)| terms.fee_model.fees())
-        .collect();
+    let books = column(versions, |(program, _, _)| program.book.value());
+    let programs = column(versions, |(program, _, _)| program.id);
+    let numbers = column(versions, |(_, version, _)| *version);
+    let from = column(versions, |(_, _, terms)| terms.effective_from);
+    let rules = column(versions, |(_, _, t)| serde_json::json!(t.rule));
+    let more = column(versions, |(_, _, t)| serde_json::json!(t.rules));
+    let fees: Vec<Fees> = column(versions, |(_, _, terms)| terms.fee_model.fees());
     let brand_rates: Vec<_> = fees.iter().map(|f| f.brand_rate.as_fraction()).collect();
     let publisher_rates: Vec<_> = fees
         .iter()

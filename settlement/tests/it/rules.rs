@@ -157,6 +157,11 @@ async fn a_rate_of_its_own_counts_from_its_moment_on_and_never_reaches_back() {
         "ended"
     );
     assert_eq!(gross(&mut conn, "A6").await, format!("2000 {}", rule(2)));
+}
+
+#[tokio::test]
+async fn a_rate_rule_is_narrower_than_its_program_in_its_currency_and_never_edited() {
+    let (_db, mut conn, program) = program(terms()).await;
     let edited = sqlx::query("update settlement.rate_rule set pays = null").execute(&mut conn);
     assert!(edited.await.is_err(), "rules are added, never edited");
     let everything = add_rule(
