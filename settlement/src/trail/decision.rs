@@ -49,14 +49,14 @@ pub(super) async fn touches(
     .fetch_all(conn)
     .await?;
     let names: HashMap<Uuid, String> = rows.into_iter().map(|row| (row.id, row.name)).collect();
-    let named = |considered: Considered| {
+    let touch = |considered: Considered| {
         let name = names.get(&considered.publisher).cloned();
         Touch {
             name: name.unwrap_or_else(|| considered.publisher.to_string()),
             considered,
         }
     };
-    Ok(kept.into_iter().map(named).collect())
+    Ok(kept.into_iter().map(touch).collect())
 }
 
 /// Who has which part of a conversion that several share; nothing where one has all.
