@@ -32,6 +32,9 @@ pub(super) fn next(state: State, applied: Overlay, target: Standing) -> Option<A
     }
 }
 
+/// The longest way: reinstate, approve, hold.
+pub(super) const LONGEST: usize = 4;
+
 /// What lies over a conversion after a step.
 pub(super) fn applied(before: Overlay, step: Action) -> Overlay {
     match step {
@@ -95,6 +98,3 @@ mod tests {
         }
     }
 }
-
-/// The longest way: reinstate, approve, hold.
-pub(super) const LONGEST: usize = 4;

@@ -33,7 +33,7 @@ pub(crate) enum ProgramCommand {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum TermsCommand {
     /// Add a version; what is not said stays as it was.
-    Add(TermsAddArgs),
+    Add(Box<TermsAddArgs>),
     /// List the versions, the oldest first.
     List(TermsListArgs),
 }
@@ -96,7 +96,7 @@ pub(crate) async fn run(global: &Global, command: ProgramCommand) -> anyhow::Res
     match command {
         ProgramCommand::Add(args) => add(global, args).await,
         ProgramCommand::List(args) => list(global, args).await,
-        ProgramCommand::Terms(TermsCommand::Add(args)) => add_terms(global, args).await,
+        ProgramCommand::Terms(TermsCommand::Add(args)) => add_terms(global, *args).await,
         ProgramCommand::Terms(TermsCommand::List(args)) => list_terms(global, args).await,
         ProgramCommand::Submit(args) => decide(global, ProgramAction::Submit, args).await,
         ProgramCommand::Activate(args) => decide(global, ProgramAction::Activate, args).await,

@@ -204,7 +204,7 @@ mod tests {
         fn an_amount_arrives_with_every_digit(minor_units in 1_i64..i64::MAX) {
             for (code, scale) in [("USD", 100), ("JPY", 1), ("KWD", 1000), ("USDT", 1_000_000)] {
                 let (whole, rest) = (minor_units / scale, minor_units % scale);
-                let places = scale.ilog10() as usize;
+                let places = usize::try_from(scale.ilog10()).unwrap();
                 let written = if places == 0 {
                     whole.to_string()
                 } else {

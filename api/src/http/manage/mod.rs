@@ -116,17 +116,16 @@ impl From<PartyError> for Problem {
             | PartyError::NotEnrolled { .. } => {
                 Problem::new(StatusCode::NOT_FOUND, "unknown-party", detail)
             }
-            PartyError::AmbiguousProgram(_) | PartyError::NotPlain { .. } | PartyError::Code(_) => {
-                Problem::unprocessable("does-not-fit", detail)
-            }
+            PartyError::AmbiguousProgram(_)
+            | PartyError::NotPlain { .. }
+            | PartyError::Code(_)
+            | PartyError::Book(_)
+            | PartyError::Rules { .. } => Problem::unprocessable("does-not-fit", detail),
             PartyError::NameTaken { .. } | PartyError::CodeTaken(_) => {
                 Problem::new(StatusCode::CONFLICT, "taken", detail)
             }
             PartyError::Impossible { .. } | PartyError::NotReady { .. } => {
                 Problem::new(StatusCode::CONFLICT, "not-from-this-state", detail)
-            }
-            PartyError::Book(_) | PartyError::Rules { .. } => {
-                Problem::unprocessable("does-not-fit", detail)
             }
             other => Problem::internal(&other.into()),
         }

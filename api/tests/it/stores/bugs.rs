@@ -8,7 +8,7 @@
 //! 6. Salla's own documented payload (a numeric merchant, `amounts.total.amount`) was not read.
 //! 7. The rate was looked up again at every update, instead of kept.
 //! 8. Zid's documented payload (an address under `referrer`) was not attributed.
-//! 9. ON_HOLD was documented and never set.
+//! 9. `ON_HOLD` was documented and never set.
 //! 10. Of Zid's codes, reversed, chargeback, expired, failed, denied and canceledReversal did
 //!     nothing.
 
@@ -85,7 +85,7 @@ async fn bug_4_no_amount_passes_through_a_float() {
 
 #[tokio::test]
 async fn bug_5_the_time_of_the_order_decides_whether_its_click_still_earns() {
-    let shop = Shop::opened(Utc::now() - Duration::days(200)).await;
+    let shop = Shop::opened(now() - Duration::days(200)).await;
     let mut order = shop.zid_order("5", 0, "paid", "new");
     let in_time = shop.opened + Duration::days(28);
     order["created_at"] = json!(in_time.to_rfc3339());
@@ -154,7 +154,7 @@ async fn bug_7_an_order_keeps_the_rate_it_was_recorded_with() {
 
 #[tokio::test]
 async fn bug_8_zids_documented_payload_is_attributed_and_answered_as_documented() {
-    let shop = Shop::opened(Utc::now()).await;
+    let shop = Shop::opened(now()).await;
     for (name, headers) in [
         ("zid_seed_plain", [("X-Zid-Webhook-Secret", ZID)]),
         ("zid_nested_paid", [("X-Zid-Webhook-Secret", ZID)]),

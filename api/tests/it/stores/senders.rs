@@ -48,7 +48,7 @@ impl Shop {
     }
 
     async fn stripe(&self, path: &str, body: &str, secret: &str) -> Told {
-        let stamp = Utc::now().timestamp().to_string();
+        let stamp = now().timestamp().to_string();
         let signature = hex::encode(mac(secret, &[stamp.as_bytes(), b".", body.as_bytes()]));
         let header = format!("t={stamp},v1={signature}");
         self.send(path, body, &[("Stripe-Signature", &header)])

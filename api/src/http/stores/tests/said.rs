@@ -117,9 +117,9 @@ fn salla_writes_times_and_totals_in_several_ways() {
         (format!("{script} (Arabian Standard Time)"), "500.00"),
         ("2022-06-26T12:21:48+03:00".to_owned(), r#""500.00""#),
     ] {
-        let date = r#"{"date":"2022-06-26 12:21:46.000000","timezone":"Asia/Riyadh"}"#;
+        let placed = r#"{"date":"2022-06-26 12:21:46.000000","timezone":"Asia/Riyadh"}"#;
         let data =
-            format!(r#"{{"id":9,"currency":"SAR","amounts":{{"total":{total}}},"date":{date}}}"#);
+            format!(r#"{{"id":9,"currency":"SAR","amounts":{{"total":{total}}},"date":{placed}}}"#);
         let raw = format!(
             r#"{{"event":"order.created","merchant":1,"created_at":"{created_at}","data":{data}}}"#
         );
