@@ -51,7 +51,7 @@ pub enum EffectError {
 /// The namespace of deliveries' ids.
 const DELIVERIES: Uuid = Uuid::from_u128(0x51d7_0c3e_84f2_5a6b_9e10_7bc4_2d95_f8a3);
 
-/// Records orders and tells the publishers that were credited; see [`conversion::record`].
+/// Records orders and tells the publishers that were credited; see [`conversion::record()`].
 pub async fn record(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
@@ -95,7 +95,7 @@ async fn tell(
     enqueue(conn, now, &effects).await.map(drop)
 }
 
-/// Takes refunds into account and tells the publishers; see [`conversion::refund`].
+/// Takes refunds into account and tells the publishers; see [`conversion::refund()`].
 pub async fn refund(
     conn: &mut PgConnection,
     now: DateTime<Utc>,

@@ -82,7 +82,6 @@ const MISTAKES: &[(&[&str], &str)] = &[
     (&["statement", "France"], "<CODE>"),
     (
         &[
-            "risk",
             "statement",
             "France",
             "1110",

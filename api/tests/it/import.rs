@@ -150,7 +150,8 @@ fn a_bad_row_stops_nothing_but_itself_and_is_listed_with_line_and_reason() {
     ];
     let answered = network.run(&arguments).with(1);
     let json: Value = serde_json::from_str(&answered.out).unwrap();
-    assert_eq!(counts(&json), [2, 0, 1, 0, 14], "{json}");
+    // The order in yen waits for a rate of exchange.
+    assert_eq!(counts(&json), [3, 0, 1, 0, 13], "{json}");
     let listed: Vec<(i64, &str)> = list(&json["listed"])
         .iter()
         .map(|row| {
@@ -171,7 +172,6 @@ fn a_bad_row_stops_nothing_but_itself_and_is_listed_with_line_and_reason() {
         (9, "3 fields, the header has 6"),
         (10, "brand 'Nobody' has no program"),
         (11, "publisher 'eve' is unknown"),
-        (12, "the order is in JPY, the program in GBP"),
         (14, "order_ref is missing"),
         (16, "not UTF-8"),
         (18, "99.00 GBP was recorded before and stands"),
@@ -182,7 +182,7 @@ fn a_bad_row_stops_nothing_but_itself_and_is_listed_with_line_and_reason() {
             reason(line)
         );
     }
-    assert_eq!(fs::read_to_string(report).unwrap().lines().count(), 16);
+    assert_eq!(fs::read_to_string(report).unwrap().lines().count(), 15);
     network.run(&["verify"]).with(0);
 }
 

@@ -6,7 +6,7 @@
 //!
 //! # Adding a robot
 //!
-//! A line in [`ROBOTS`], in lower case, if its token does not end in one of the three words.
+//! A line in `ROBOTS`, in lower case, if its token does not end in one of the three words.
 
 /// Product tokens of robots whose name does not say so.
 const ROBOTS: &[&str] = &[

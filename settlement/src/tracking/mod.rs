@@ -9,7 +9,7 @@
 //! | [`setup`], [`profile`] | how a program is tracked: destination, cookies, windows |
 //! | [`judge`], [`bots`] | whether a click counts, and if not, why |
 //! | [`destination`] | the address a visitor is sent to |
-//! | [`token`], [`reference`] | the signed token, and whatever else a sender hands back |
+//! | [`token`], [`mod@reference`] | the signed token, and whatever else a sender hands back |
 //! | [`secrets`] | keys of tokens, salts of visitors' addresses |
 //!
 //! What it never does: speak HTTP, keep a raw address, or lead anywhere but where the program

@@ -12,7 +12,7 @@
 //!
 //! 1. A file like `shopify.rs`: its pitfalls in the module's documentation, a unit struct that is a
 //!    [`sender::Sender`], and `webhook` for its address. Words for states are in `words.rs`.
-//! 2. A line in [`SENDERS`] and one in [`routes`]; a signed delivery in `api/tests/fixtures/`.
+//! 2. A line in [`SENDERS`] and one in [`routes()`]; a signed delivery in `api/tests/fixtures/`.
 
 mod click;
 mod json;
