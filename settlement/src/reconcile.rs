@@ -63,7 +63,8 @@ pub async fn differences(conn: &mut PgConnection) -> Result<Vec<Difference>, Rec
         r#"
         with conversion as (
             select c.book_id, c.id, c.currency, c.publisher_id, c.credit_version, c.gross,
-                   c.brand_due, c.publisher_due, c.fee_brand, c.fee_publisher, c.state = 'on_hold' as held,
+                   c.brand_due, c.publisher_due, c.fee_brand, c.fee_publisher,
+                   c.state = 'on_hold' as held,
                    c.state = 'approved' or coalesce(c.held_from, '') = 'approved' as earned,
                    t.recognition_point = 'conversion' as at_conversion,
                    t.presentation = 'principal' and c.publisher_id is not null as principal

@@ -183,36 +183,16 @@ fn show(
         );
         return Ok(());
     }
-    let mut table = output::Columns::new(&["publisher", "now", "then", "change"]);
+    let mut table = output::Columns::new(&["publisher", "currency", ">now", ">then", ">change"]);
     for (name, before, after, change) in rows {
+        let currency = before.currency().to_string();
         let grouped = [before, after, change].map(output::grouped);
         let [before, after, change] = grouped;
-        table.row([name, before, after, change]);
+        table.row([name, currency, before, after, change]);
     }
     table.print();
-    let each = |split: &[(Uuid, Money)]| {
-        let parts: Vec<String> = split
-            .iter()
-            .map(|(who, due)| format!("{} {due}", name(who)))
-            .collect();
-        if parts.is_empty() {
-            "nobody".to_owned()
-        } else {
-            parts.join(", ")
-        }
-    };
     println!();
-    for it in &sum.named {
-        let (before, after) = (each(&it.before), each(&it.after));
-        println!(
-            "  order {}: {before}  ->  {after} by {}",
-            it.order_ref,
-            it.rule.replace('_', " ")
-        );
-    }
-    if sum.changed > sum.named.len() {
-        println!("  and {} more", sum.changed - sum.named.len());
-    }
+    show_each(sum, names);
     println!();
     let what = if applied {
         "posted"
@@ -224,6 +204,33 @@ fn show(
         sum.decided, sum.changed,
     );
     Ok(())
+}
+
+/// The first of the conversions that come out otherwise, one by one.
+fn show_each(sum: &Sum, names: &HashMap<Uuid, String>) {
+    let name = |id: &Uuid| names.get(id).cloned().unwrap_or_else(|| id.to_string());
+    let each = |split: &[(Uuid, Money)]| {
+        let parts: Vec<String> = split
+            .iter()
+            .map(|(who, due)| format!("{} {due}", name(who)))
+            .collect();
+        if parts.is_empty() {
+            "nobody".to_owned()
+        } else {
+            parts.join(", ")
+        }
+    };
+    for it in &sum.named {
+        let (before, after) = (each(&it.before), each(&it.after));
+        println!(
+            "  order {}: {before}  ->  {after} by {}",
+            it.order_ref,
+            it.rule.replace('_', " ")
+        );
+    }
+    if sum.changed > sum.named.len() {
+        println!("  and {} more", sum.changed - sum.named.len());
+    }
 }
 
 async fn check(
@@ -273,8 +280,8 @@ async fn check(
             );
         }
         println!(
-            "{conversions} conversions computed again from the raw facts: {} differences, and {} in \
-             the ledger",
+            "{conversions} conversions computed again from the raw facts: {} differences, and \
+             {} in the ledger",
             faults.len(),
             accounts.len(),
         );

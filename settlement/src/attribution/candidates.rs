@@ -2,8 +2,8 @@
 //! and what the brand itself says. One statement for any number of orders.
 //!
 //! Who ordered is the user that the order names, else the one who was recognised at the order's
-//! click or visitor last. All clicks of all visitors that this user was recognised as are candidates:
-//! so the telephone's click earns the laptop's order.
+//! click or visitor last. All clicks of all visitors that this user was recognised as are
+//! candidates: so the telephone's click earns the laptop's order.
 
 use std::collections::HashSet;
 

@@ -132,7 +132,8 @@ fn is_zero(weight: &u64) -> bool {
 /// Who earns an order, and by which rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// The rule, as stored: a model's name, or `named_click`, `claim`, `coupon`, `declared`, `none`.
+    /// The rule, as stored: a model's name, or `named_click`, `claim`, `coupon`, `declared`,
+    /// `none`.
     pub rule: &'static str,
     /// All candidates in order of time, each with its weight or why it has none.
     pub considered: Vec<Considered>,

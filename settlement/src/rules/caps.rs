@@ -1,8 +1,8 @@
 //! Pure: caps, and whether there is room left under them.
 //!
 //! A cap counts the conversions in force (pending, on hold, approved) whose order lies in its
-//! window, except those that were over a cap themselves. Exactly up to the cap is within it. An order that
-//! does not fit whole is over the cap; a smaller one after it may still fit.
+//! window, except those that were over a cap themselves. Exactly up to the cap is within it. An
+//! order that does not fit whole is over the cap; a smaller one after it may still fit.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
 //! Pure: which rate counts for an order, when a program has several.
 //!
 //! A [`RateRule`] narrows a program by publisher, product, plan, category or kind of order. The
-//! most specific rule that matches counts, and of the same selector the latest that is effective. What
-//! is more specific is decided in this order, so no two selectors ever tie:
+//! most specific rule that matches counts, and of the same selector the latest that is effective.
+//! What is more specific is decided in this order, so no two selectors ever tie:
 //!
 //! ```text
 //! publisher  >  product  >  plan  >  category  >  kind of order  >  the program's own rule

@@ -480,7 +480,10 @@ proptest! {
             let terms = Terms { currency, ..modelled(model) };
             let (_db, mut conn, program) = three(terms).await;
             three_clicks(&mut conn, program).await;
-            let in_minor = |minor| ledger::Amount::new(ledger::Money::try_from_minor(minor, currency).unwrap()).unwrap();
+            let in_minor = |minor| {
+                let money = ledger::Money::try_from_minor(minor, currency).unwrap();
+                ledger::Amount::new(money).unwrap()
+            };
             let order = Order {
                 visitor: Some("v".to_owned()),
                 ..Order::new(program, "A1", at("2010-12-01 08:26"), in_minor(worth))

@@ -1,8 +1,8 @@
 //! Proving conversions: from the raw facts and the terms to what each is said to earn.
 //!
 //! For each conversion: who earns it follows from the clicks, users, claims and codes that were
-//! recorded when it was decided; its refunds are the raw refunds; its amounts follow from the order,
-//! the refunds, the frozen rate and the fees of its terms; a plain rate is the one its terms
+//! recorded when it was decided; its refunds are the raw refunds; its amounts follow from the
+//! order, the refunds, the frozen rate and the fees of its terms; a plain rate is the one its terms
 //! promise; and the parts of several publishers are the whole. That the ledger holds the same is
 //! what [`crate::reconcile`] compares.
 //!
@@ -100,7 +100,8 @@ fn problems(
     let (said, returned) = stored.reported();
     if said.minor() != order || returned.minor() != refunded {
         problems.push(format!(
-            "stands at {said}, {returned} refunded; raw facts say {order} and {refunded} minor units"
+            "stands at {said}, {returned} refunded; raw facts say {order} and {refunded} minor \
+             units"
         ));
     }
     let due = due(stored)?;
