@@ -14,6 +14,7 @@ mod http;
 mod intake;
 mod key;
 mod output;
+mod spool;
 mod wire;
 
 use std::process::ExitCode;

@@ -13,7 +13,10 @@ use crate::actor::Actor;
 use crate::canonical;
 
 /// The identity of a book: the first 63 bits of a SHA-256 over its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
 pub struct BookId(i64);
 
 impl BookId {

@@ -45,7 +45,9 @@ pub use versions::add_terms;
 pub(crate) use versions::terms_of;
 
 /// A program, with the book that it posts to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub struct ProgramRef {
     /// The brand's book.
     pub book: BookId,

@@ -27,6 +27,7 @@ mod reopen;
 pub(crate) mod risk;
 mod scope;
 mod serve;
+mod spool;
 mod statement;
 mod store;
 mod trace;
@@ -205,6 +206,8 @@ enum Command {
     Work(work::Args),
     /// Serve tracking links, postbacks and the API over HTTP.
     Serve(serve::Args),
+    /// Look at the clicks that lie on this machine's disk until they are in Postgres.
+    Spool(spool::Args),
     /// Measure how fast this machine is, in a scratch database of its own.
     #[command(subcommand)]
     Bench(bench::Command),
@@ -249,6 +252,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Jobs(command) => jobs::run(&global, command).await,
         Command::Work(args) => work::run(&global, args).await,
         Command::Serve(args) => serve::run(&global, args).await,
+        Command::Spool(args) => spool::run(&global, args).await,
         Command::Bench(command) => bench::run(&global, command).await,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -18,6 +19,7 @@ use crate::http::limits::Limits;
 use crate::http::{self, App, Parts, auth, limits, peer, stores};
 use crate::intake::orders::Orders;
 use crate::intake::{self, Intake};
+use crate::spool::{self, Spool};
 
 /// Serve tracking links, postbacks and the API over HTTP. Without configuration it serves the data
 /// folder that `counterfoil demo` made. Stops on Ctrl-C or SIGTERM, when what is under way is done.
@@ -43,6 +45,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     stores: stores::Args,
     #[command(flatten)]
+    spool: spool::Args,
+    #[command(flatten)]
     risk: RiskArgs,
 }
 
@@ -55,8 +59,9 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let address = listener.local_addr()?;
     let pool = database.pool(args.connections);
     let writing = database.pool(args.intake.connections());
+    let spool = Spool::open(&args.spool, &global.data, database.pool(1))?;
     let orders = Orders {
-        unsettled: None,
+        unsettled: Some(Arc::new(spool.clone())),
         risk: args.risk.settings(),
     };
     let app = App::new(Parts {
@@ -66,6 +71,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         programs: Programs::new(pool.clone()),
         intake: Intake::start(&args.intake, orders, &writing, pool.clone()),
         stores: args.stores,
+        spool,
         pool,
     });
     let forgetting = tokio::spawn(forget(app.clone()));
@@ -85,6 +91,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     .await?;
     forgetting.abort();
     app.intake.close().await;
+    app.spool.close().await;
     writing.close().await;
     if let Some(working) = working {
         working.await?;

@@ -40,6 +40,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::intake::Intake;
 use crate::intake::orders::Orders;
+use crate::spool::Spool;
 use problem::Problem;
 
 /// What every handler may use; cheap to clone.
@@ -62,6 +63,8 @@ pub(crate) struct Parts {
     pub(crate) intake: Intake<Orders>,
     /// What counts for stores whose connection says nothing else.
     pub(crate) stores: stores::Args,
+    /// Where clicks are kept until they are in Postgres.
+    pub(crate) spool: Spool,
 }
 
 impl App {

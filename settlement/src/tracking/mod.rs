@@ -38,7 +38,7 @@ pub use store::{record, record_requests};
 use crate::party::ProgramRef;
 
 /// A click as it happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Click {
     /// Unique; what the cookie, the link and the order carry, or follows from it.
     pub id: Uuid,
