@@ -14,6 +14,7 @@ use super::Global;
 use super::risk::RiskArgs;
 use super::work::WorkerArgs;
 use crate::database::Database;
+use crate::http::clicks::{self, Clicks};
 use crate::http::conversions::Programs;
 use crate::http::limits::Limits;
 use crate::http::{self, App, Parts, auth, limits, peer, stores};
@@ -45,6 +46,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     stores: stores::Args,
     #[command(flatten)]
+    clicks: clicks::Args,
+    #[command(flatten)]
     spool: spool::Args,
     #[command(flatten)]
     risk: RiskArgs,
@@ -57,6 +60,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         .await
         .with_context(|| format!("cannot listen on {}; choose another --listen", args.listen))?;
     let address = listener.local_addr()?;
+    let stop = CancellationToken::new();
     let pool = database.pool(args.connections);
     let writing = database.pool(args.intake.connections());
     let spool = Spool::open(&args.spool, &global.data, database.pool(1))?;
@@ -71,11 +75,11 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         programs: Programs::new(pool.clone()),
         intake: Intake::start(&args.intake, orders, &writing, pool.clone()),
         stores: args.stores,
+        clicks: Clicks::start(&args.clicks, &pool, &stop).await?,
         spool,
         pool,
     });
     let forgetting = tokio::spawn(forget(app.clone()));
-    let stop = CancellationToken::new();
     tokio::spawn(stops(stop.clone()));
     let working = args.work.then(|| {
         let worker = args.worker.worker(database.pool(args.worker.connections()));
@@ -134,5 +138,6 @@ async fn forget(app: App) {
     loop {
         minutes.tick().await;
         app.limits.forget();
+        app.clicks.forget();
     }
 }

@@ -65,6 +65,8 @@ pub(crate) struct Parts {
     pub(crate) stores: stores::Args,
     /// Where clicks are kept until they are in Postgres.
     pub(crate) spool: Spool,
+    /// Where links lead, and how clicks are looked at.
+    pub(crate) clicks: Arc<clicks::Clicks>,
 }
 
 impl App {
