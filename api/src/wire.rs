@@ -5,6 +5,7 @@
 //! A struct with the fields as they are called outside, `From` what the crates to the left answer,
 //! and [`Listed`] with the order of its columns.
 
+mod link;
 mod offer;
 mod party;
 
@@ -14,6 +15,7 @@ use serde_json::Value;
 use crate::output::Columns;
 use crate::stdout;
 
+pub(crate) use link::{KindOfLink, LinkView, TokenKeyView, Tracked, TrackingView};
 pub(crate) use offer::Offer;
 pub(crate) use party::{
     BrandView, ChangeView, EnrolmentView, ProgramView, PublisherView, TermsView,

@@ -150,6 +150,9 @@ enum Command {
     /// Enrol publishers in programs.
     #[command(subcommand)]
     Enrolment(manage::EnrolmentCommand),
+    /// Make, end and list links, and the keys that sign their tokens.
+    #[command(subcommand)]
+    Link(manage::LinkCommand),
     /// List who changed which party, when and why.
     Changes(manage::ChangesArgs),
     /// Make, list, rotate and revoke API keys.
@@ -228,6 +231,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Program(command) => manage::program(&global, command).await,
         Command::Publisher(command) => manage::publisher(&global, command).await,
         Command::Enrolment(command) => manage::enrolment(&global, command).await,
+        Command::Link(command) => manage::link(&global, command).await,
         Command::Changes(args) => manage::changes(&global, args).await,
         Command::Keys(command) => keys::run(&global, command).await,
         Command::Store(command) => store::run(&global, command).await,

@@ -28,6 +28,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 4] = [Kind::Slug, Kind::Code, Kind::Key, Kind::Product];
+
+    /// From its name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// As stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {

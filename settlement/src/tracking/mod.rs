@@ -6,6 +6,7 @@
 //! | module | answers |
 //! |---|---|
 //! | [`link`] | where a word in an address leads; words are minted when an enrolment is approved |
+//! | [`manage`] | making and ending links, with their history |
 //! | [`setup`], [`profile`] | how a program is tracked: destination, cookies, windows |
 //! | [`judge`], [`bots`] | whether a click counts, and if not, why |
 //! | [`destination`] | the address a visitor is sent to |
@@ -19,6 +20,7 @@ pub mod bots;
 pub mod destination;
 pub mod judge;
 pub mod link;
+pub mod manage;
 pub mod profile;
 mod reason;
 pub mod reference;

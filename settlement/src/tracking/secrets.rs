@@ -38,6 +38,27 @@ pub async fn add_key(
     Ok(())
 }
 
+/// A key of tokens, as lists show it: never what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRow {
+    /// Its id, which stands in the tokens it signed.
+    pub kid: String,
+    /// Since when it signs, UTC.
+    pub created_at: DateTime<Utc>,
+    /// Who added it.
+    pub created_by: String,
+}
+
+/// The keys of tokens, the oldest first; the last one signs.
+pub async fn key_rows(conn: &mut PgConnection) -> Result<Vec<KeyRow>, sqlx::Error> {
+    sqlx::query_as!(
+        KeyRow,
+        "select kid, created_at, created_by from settlement.token_key order by created_at, kid",
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// The keys of this network; the first caller's `fresh` becomes one when there is none.
 pub async fn keys(
     conn: &mut PgConnection,

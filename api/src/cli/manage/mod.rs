@@ -1,10 +1,11 @@
-//! `counterfoil brand`, `publisher`, `program`, `enrolment`, `changes`: who takes part.
+//! `counterfoil brand`, `publisher`, `program`, `enrolment`, `link`, `changes`: who takes part.
 //!
 //! Every step asks for its `--reason` and is kept with it, with who took it and when.
 
 mod brand;
 mod changes;
 mod enrolment;
+mod link;
 mod program;
 mod publisher;
 
@@ -18,6 +19,7 @@ use crate::output::BadArgument;
 pub(crate) use brand::{BrandCommand, run as brand};
 pub(crate) use changes::{ChangesArgs, run as changes};
 pub(crate) use enrolment::{EnrolmentCommand, run as enrolment};
+pub(crate) use link::{LinkCommand, run as link};
 pub(crate) use program::{ProgramCommand, run as program};
 pub(crate) use publisher::{PublisherCommand, run as publisher};
 

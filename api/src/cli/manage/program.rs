@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use settlement::party::{self, NewParty, NewProgram, ProgramAction, ProgramState};
 
-use super::{Global, ROWS, Reason, Shown, author, refused};
+use super::{Global, ROWS, Reason, Shown, author, link, refused};
 use crate::output::BadArgument;
 use crate::wire::{self, Offer, ProgramView, TermsView};
 use crate::{chance, output};
@@ -19,6 +19,10 @@ pub(crate) enum ProgramCommand {
     /// The versions of a program's terms.
     #[command(subcommand)]
     Terms(TermsCommand),
+    /// Say where a program's links lead, and how its clicks are marked.
+    Track(link::TrackArgs),
+    /// Show where a program's links lead, and how its clicks are marked.
+    Tracking(link::TrackingArgs),
     /// Give a draft to an administrator.
     Submit(DecideArgs),
     /// Open a program, or open it again.
@@ -98,6 +102,8 @@ pub(crate) async fn run(global: &Global, command: ProgramCommand) -> anyhow::Res
         ProgramCommand::List(args) => list(global, args).await,
         ProgramCommand::Terms(TermsCommand::Add(args)) => add_terms(global, *args).await,
         ProgramCommand::Terms(TermsCommand::List(args)) => list_terms(global, args).await,
+        ProgramCommand::Track(args) => link::track(global, args).await,
+        ProgramCommand::Tracking(args) => link::tracking(global, args).await,
         ProgramCommand::Submit(args) => decide(global, ProgramAction::Submit, args).await,
         ProgramCommand::Activate(args) => decide(global, ProgramAction::Activate, args).await,
         ProgramCommand::Pause(args) => decide(global, ProgramAction::Pause, args).await,

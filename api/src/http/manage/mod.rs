@@ -12,6 +12,7 @@ mod applications;
 mod brands;
 mod changes;
 mod enrolments;
+mod links;
 mod programs;
 mod publishers;
 
@@ -43,6 +44,9 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(programs::terms, programs::add_terms))
         .routes(routes!(enrolments::list, enrolments::add))
         .routes(routes!(enrolments::decide))
+        .routes(routes!(links::list, links::add))
+        .routes(routes!(links::end))
+        .routes(routes!(links::tracking, links::track))
         .routes(routes!(changes::list))
 }
 
