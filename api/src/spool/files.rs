@@ -40,6 +40,9 @@ pub(super) fn lock(folder: &Path) -> anyhow::Result<File> {
     }
     file.set_len(0)?;
     file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0)?;
+    // On a full disk there is no room for a file that is not there yet.
+    mark_lost(folder, lost(folder))?;
+    mark_drained(folder, drained(folder))?;
     Ok(file)
 }
 

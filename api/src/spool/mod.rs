@@ -57,6 +57,7 @@ const PARTING: Duration = Duration::from_secs(10);
 
 /// Where clicks are kept, and what happens when they cannot be.
 #[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
 pub(crate) struct Args {
     /// Where clicks lie until they are in Postgres: a folder of this process's own, on a local
     /// disk. By default `spool` in the data folder.

@@ -172,14 +172,14 @@ impl From<Marks> for Preset {
 
 /// How a program is tracked.
 #[derive(Debug, Clone, clap::Args, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[group(skip)]
 pub(crate) struct Tracked {
     /// Where its links lead.
     #[arg(long = "to", value_name = "URL")]
     #[schema(example = "https://acme.example/welcome")]
     dest_url: String,
     /// Where visitors go while it takes none; without one they read that the offer has ended.
-    #[arg(long, value_name = "URL")]
+    #[arg(long = "fallback", value_name = "URL")]
     #[serde(default)]
     #[schema(example = "https://acme.example/")]
     fallback_url: Option<String>,

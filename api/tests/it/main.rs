@@ -8,6 +8,7 @@
 
 mod arguments;
 mod books;
+mod clicks;
 mod cluster;
 mod conversions;
 mod import;
@@ -15,5 +16,6 @@ mod outbound;
 mod proofs;
 mod readme;
 mod service;
+mod spool;
 mod stores;
 mod support;

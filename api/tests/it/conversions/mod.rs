@@ -2,7 +2,7 @@
 
 mod decisions;
 mod postback;
-mod shop;
+pub(crate) mod shop;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
