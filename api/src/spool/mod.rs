@@ -190,10 +190,10 @@ impl Spool {
         let stop = CancellationToken::new();
         let (queue, waiting) = mpsc::channel(QUEUE);
         let appender = Appender::new(&shared.folder, next, args.spool_segment << 20);
-        let writing = Arc::clone(&shared);
+        let known = Arc::clone(&shared);
         let writer = std::thread::Builder::new()
             .name("spool".to_owned())
-            .spawn(move || writer::write(waiting, appender, &writing))
+            .spawn(move || writer::write(waiting, appender, &known))
             .context("the thread that keeps clicks cannot be started")?;
         let drain = tokio::spawn(drain::run(Arc::clone(&shared), pool, stop.clone()));
         Ok(Spool(Arc::new(Inner {
@@ -307,3 +307,6 @@ impl Unsettled for Spool {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

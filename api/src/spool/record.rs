@@ -72,7 +72,7 @@ pub(super) struct Found {
 /// One look at the bytes from a place on.
 enum Look {
     /// A frame that holds, and its length.
-    Holds(Kept, usize),
+    Holds(Box<Kept>, usize),
     /// A frame that goes on beyond the bytes.
     Unfinished,
     /// No frame.
@@ -86,7 +86,7 @@ pub(super) fn find(bytes: &[u8], limit: usize, whole: bool) -> Found {
         let rest = &bytes[found.used..];
         match look(rest) {
             Look::Holds(kept, length) => {
-                found.clicks.push(kept);
+                found.clicks.push(*kept);
                 found.used += length;
                 found.bad_tail = 0;
             }
@@ -137,7 +137,7 @@ fn look(bytes: &[u8]) -> Look {
     let (written, text) = payload.split_at(1);
     let kept = (written == [JSON]).then(|| serde_json::from_slice(text).ok());
     match kept.flatten() {
-        Some(kept) => Look::Holds(kept, HEAD + size),
+        Some(kept) => Look::Holds(Box::new(kept), HEAD + size),
         None => Look::Bad,
     }
 }

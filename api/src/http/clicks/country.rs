@@ -1,4 +1,4 @@
-//! A visitor's country: what a trusted proxy says, else what a MaxMind database does.
+//! A visitor's country: what a trusted proxy says, else what a database of the operator's does.
 
 use std::net::IpAddr;
 use std::path::Path;

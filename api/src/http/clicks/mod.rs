@@ -52,7 +52,7 @@ pub(crate) struct Args {
         default_value = "cf-ipcountry"
     )]
     country_header: String,
-    /// A MaxMind database of countries, for visitors of whom no proxy says it.
+    /// A `MaxMind` database of countries, for visitors of whom no proxy says it.
     #[arg(long, env = "COUNTERFOIL_GEO_DATABASE", value_name = "FILE")]
     geo_database: Option<PathBuf>,
     /// Further robots: a JSON list of objects with a `pattern`, as monperrus/crawler-user-agents
