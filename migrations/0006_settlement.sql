@@ -152,7 +152,7 @@ create table settlement.event (
     details jsonb not null default '{}',
     constraint event_pk primary key (book_id, id),
     constraint event_kind_known check (kind in ('order', 'refund')),
-    constraint event_amount_positive check (amount > 0)
+    constraint event_amount_sane check (amount > 0 or kind = 'order' and amount = 0)
 );
 comment on table settlement.event is 'distributed by book_id: raw orders and refunds as received, append-only, amounts in minor units';
 comment on column settlement.event.publisher_id is 'the publisher that the sender itself named, if any';

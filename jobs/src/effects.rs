@@ -15,6 +15,9 @@ use settlement::conversion::{
     Refunded, State,
 };
 use settlement::fraud::RiskSettings;
+use settlement::inbox::connection::Connection;
+use settlement::inbox::fact::Delivery;
+use settlement::inbox::{self, InboxError, Outcome, ReadClick, Received};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -37,6 +40,9 @@ pub enum EffectError {
     /// The change itself.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
+    /// The same for a delivery of a store.
+    #[error(transparent)]
+    Inbox(#[from] InboxError),
     /// The queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -135,11 +141,25 @@ pub async fn decide(
     decision: &Decision,
     conversions: &[ConversionRef],
 ) -> Result<Vec<Changed>, EffectError> {
-    let answers = conversion::decide(&mut *conn, now, by, decision, conversions).await?;
-    let effects: Vec<Effect> = conversions
+    let each: Vec<_> = conversions
+        .iter()
+        .map(|conversion| (*conversion, decision.clone()))
+        .collect();
+    decide_each(conn, now, by, &each).await
+}
+
+/// The same with a decision of its own for each; see [`conversion::decide_each`].
+pub async fn decide_each(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    by: &Actor,
+    decisions: &[(ConversionRef, Decision)],
+) -> Result<Vec<Changed>, EffectError> {
+    let answers = conversion::decide_each(&mut *conn, now, by, decisions).await?;
+    let effects: Vec<Effect> = decisions
         .iter()
         .zip(&answers)
-        .filter_map(|(conversion, answer)| {
+        .filter_map(|((conversion, decision), answer)| {
             let Changed::To(state) = answer else {
                 return None;
             };
@@ -157,6 +177,43 @@ pub async fn decide(
         .collect();
     enqueue(conn, now, &effects).await?;
     Ok(answers)
+}
+
+/// Takes in a delivery of a store and tells the publisher where its order stands now, if that
+/// changed; see [`inbox::receive`].
+pub async fn receive(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    by: &Actor,
+    risk: &RiskSettings,
+    (connection, delivery): (&Connection, &Delivery),
+    read_click: ReadClick<'_>,
+) -> Result<Received, EffectError> {
+    let received =
+        inbox::receive(&mut *conn, now, by, risk, connection, delivery, read_click).await?;
+    let step = match &received.outcome {
+        Outcome::Done { steps, .. } if !received.replayed => steps.last(),
+        Outcome::Done { .. }
+        | Outcome::Ignored { .. }
+        | Outcome::Waiting
+        | Outcome::NotReferred
+        | Outcome::Refused { .. } => None,
+    };
+    let effect = step.zip(received.conversion).and_then(|(step, it)| {
+        let event = match (step.as_str(), it.state) {
+            ("release", _) => Event::Released,
+            (refunded, State::Pending | State::Approved | State::OnHold(_))
+                if refunded.starts_with("refunded") =>
+            {
+                Event::Adjusted
+            }
+            (_, state) => event_of(state)?,
+        };
+        let conversion = it.reference;
+        Some(Effect { conversion, event })
+    });
+    enqueue(conn, now, effect.as_slice()).await?;
+    Ok(received)
 }
 
 /// What a conversion that came into a state now is to its publisher.
@@ -225,22 +282,31 @@ async fn hearers(conn: &mut PgConnection, effects: &[Effect]) -> Result<Vec<Hear
     let rows = sqlx::query!(
         r#"
         select distinct t.id as target, t.delay_ms, t.expose_order_id, u.event as "event!",
-               c.book_id, c.id, c.version, c.program_id, t.publisher_id, c.click_id, c.state,
-               c.currency, c.publisher_due, c.order_ref, e.coupon,
+               c.book_id, c.id, c.version, c.program_id, t.publisher_id,
+               w.click_id as "click_id?", c.state, c.currency,
+               w.publisher_due as "publisher_due!", c.order_ref, e.coupon,
                coalesce(c.original_currency, c.currency) as "order_currency!",
                coalesce(c.original_amount, c.order_amount) as "order_amount!",
                k.sub1 as "sub1?", k.sub2 as "sub2?", k.sub3 as "sub3?", k.sub4 as "sub4?",
                k.sub5 as "sub5?", r.country as "country?", r.utm_campaign as "campaign?"
         from unnest($1::bigint[], $2::uuid[], $3::text[]) as u (book_id, id, event)
         join settlement.conversion c on c.book_id = u.book_id and c.id = u.id
+        -- Of a shared conversion each hears of its own part, by the click that earned most.
+        cross join lateral (
+            select w.publisher_id, sum(w.publisher_due)::bigint as publisher_due,
+                   (array_agg(w.click_id order by w.publisher_due desc, w.position))[1] as click_id
+            from settlement.earning w
+            where w.book_id = c.book_id and w.conversion_id = c.id
+            group by w.publisher_id
+        ) w
         join jobs.postback_target t
-          on t.publisher_id = c.publisher_id and t.disabled_at is null
+          on t.publisher_id = w.publisher_id and t.disabled_at is null
          and u.event = any (t.events)
          and (t.program_id is null
               or (t.program_book_id = c.book_id and t.program_id = c.program_id))
         join settlement.event e on e.book_id = c.book_id and e.id = c.event_id
-        left join settlement.click k on k.book_id = c.book_id and k.id = c.click_id
-        left join settlement.click_request r on r.book_id = c.book_id and r.id = c.click_id
+        left join settlement.click k on k.book_id = c.book_id and k.id = w.click_id
+        left join settlement.click_request r on r.book_id = c.book_id and r.id = w.click_id
         "#,
         &books,
         &ids,

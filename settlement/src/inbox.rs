@@ -26,6 +26,7 @@ use crate::conversion::{
     self, Changed, ConversionError, ConversionRef, Decision, Details, Order, OrderRefusal,
     Recorded, Refund, Refunded, State,
 };
+use crate::fraud::RiskSettings;
 use crate::identity::UserHash;
 use crate::tracking::{self, ClickRef};
 use connection::Connection;
@@ -116,6 +117,7 @@ pub async fn receive(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
     by: &Actor,
+    risk: &RiskSettings,
     connection: &Connection,
     delivery: &Delivery,
     read_click: ReadClick<'_>,
@@ -130,7 +132,7 @@ pub async fn receive(
         }
         Says::About(about) => {
             let order = store::lock(conn, connection, about).await?;
-            settle(conn, now, by, connection, &order, read_click).await?
+            settle(conn, now, by, risk, connection, &order, read_click).await?
         }
     };
     store::conclude(conn, connection, delivery, &outcome).await?;
@@ -177,6 +179,7 @@ async fn settle(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
     by: &Actor,
+    risk: &RiskSettings,
     connection: &Connection,
     order: &store::Locked,
     read_click: ReadClick<'_>,
@@ -198,6 +201,7 @@ async fn settle(
             .iter()
             .find_map(|text| read_click(text, seen.placed_at));
         asked.click = named.as_ref().map(|click| click.id);
+        asked.details.click_check = named.as_ref().map(|click| click.check().to_owned());
         // The order may have overtaken its click, of which a token tells enough.
         if let Some(claims) = named.and_then(|click| click.claims)
             && claims.program == connection.program
@@ -206,7 +210,7 @@ async fn settle(
         }
         let referred = store::referred(conn, &mut asked, &seen.coupons).await?;
         if (connection.record_all || referred)
-            && let Some(refused) = work.record(conn, now, by, &asked).await?
+            && let Some(refused) = work.record(conn, now, by, risk, &asked).await?
         {
             return Ok((refused, None));
         }
@@ -240,9 +244,6 @@ fn new_order(connection: &Connection, key: &str, seen: &OrderSeen) -> Result<Ord
         let reason = "the order is worth nothing".to_owned();
         return Err(Outcome::Ignored { reason });
     }
-    let amount = Amount::new(worth).map_err(|_| Outcome::Refused {
-        reason: format!("an order cannot be worth {worth}"),
-    })?;
     let user = seen.customer.as_ref().and_then(|text| {
         let hash: Vec<u8> = hex::decode(text).ok()?;
         UserHash::from_stored(&hash)
@@ -254,7 +255,7 @@ fn new_order(connection: &Connection, key: &str, seen: &OrderSeen) -> Result<Ord
             product: product(seen),
             ..Details::default()
         },
-        ..Order::new(connection.program, order_ref, seen.placed_at, amount)
+        ..Order::new(connection.program, order_ref, seen.placed_at, worth)
     })
 }
 
@@ -279,14 +280,16 @@ impl Work {
         conn: &mut PgConnection,
         now: DateTime<Utc>,
         by: &Actor,
+        risk: &RiskSettings,
         order: &Order,
     ) -> Result<Option<Outcome>, InboxError> {
-        let answers = conversion::record(conn, now, by, std::slice::from_ref(order)).await?;
+        let orders = std::slice::from_ref(order);
+        let answers = conversion::take(conn, now, by, risk, orders).await?;
         match answers.into_iter().next() {
             Some(Recorded::New(..)) => self.steps.push("recorded".to_owned()),
             Some(Recorded::Conflict(_, stands)) => self.notes.push(format!(
                 "the order was recorded as {stands}, which stands, and is now said to be {}",
-                order.amount.money()
+                order.amount
             )),
             Some(Recorded::Refused(refusal)) => {
                 return Ok(Some(Outcome::Refused {
@@ -329,6 +332,7 @@ impl Work {
             book: Some(connection.program.book),
             occurred_at: folded.refunded_at.unwrap_or(now),
             amount,
+            reason: None,
             note: folded.refund_note(),
         };
         let answers = conversion::refund(conn, now, by, &[refund]).await?;

@@ -1,29 +1,26 @@
 //! The trail: from any figure back to its order and click, and forward to its entries.
 //!
 //! Whatever id a person has (an entry, an order or refund reference, a click, a conversion), the
-//! trail of the conversion behind it tells the story in order: click, order, attribution,
-//! commission, each change, and the entries each posted.
+//! trail of the conversion behind it tells the story in order: the click's raw record, what the
+//! order's sender said and how it was proved, attribution with what was not chosen, terms,
+//! commission, signs of fraud, each change, and the entries each posted.
 
+mod click;
 mod decision;
+mod said;
 
 use chrono::{DateTime, Utc};
 use ledger::journal::{self, Recorded};
-use ledger::{BookId, EntryId, Money};
+use ledger::{BookId, Currency, EntryId, Money};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+pub use click::{ClickStep, RequestStep};
 pub use decision::{SharedBy, Touch};
+pub use said::{SaidStep, SignalStep, TermsStep};
 
-/// The click that earned a conversion.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct ClickStep {
-    /// Its id.
-    pub id: Uuid,
-    /// When, UTC.
-    pub clicked_at: DateTime<Utc>,
-    /// The opaque visitor.
-    pub visitor: Option<String>,
-}
+use crate::conversion::ConversionRef;
+use crate::rates::Quote;
 
 /// A version of what a conversion earned.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -68,8 +65,10 @@ pub struct Trail {
     pub brand: String,
     /// The program.
     pub program: String,
+    /// What its sender said.
+    pub said: SaidStep,
     /// The version of its terms that decided.
-    pub terms_version: i32,
+    pub terms: TermsStep,
     /// Who earns it.
     pub publisher: Option<String>,
     /// The brand's reference.
@@ -80,6 +79,8 @@ pub struct Trail {
     pub order: Money,
     /// How much of it was refunded.
     pub refunded: Money,
+    /// The order in its own currency and the rate it was converted with, where that is another one.
+    pub converted: Option<(Money, Option<Quote>)>,
     /// Its state.
     pub state: String,
     /// How it was attributed.
@@ -90,8 +91,12 @@ pub struct Trail {
     pub shares: Vec<SharedBy>,
     /// The click, if one earned it.
     pub click: Option<ClickStep>,
+    /// What looked wrong about it.
+    pub signals: Vec<SignalStep>,
     /// The frozen rate, as JSON.
     pub frozen_rate: serde_json::Value,
+    /// Why it pays that, as JSON.
+    pub priced_by: serde_json::Value,
     /// What it earned, version by version.
     pub commissions: Vec<CommissionStep>,
     /// What happened to it.
@@ -163,12 +168,98 @@ pub async fn trail(
     book: BookId,
     conversion: Uuid,
 ) -> Result<Option<Trail>, TrailError> {
-    let Some(head) = sqlx::query!(
+    let Some(head) = head(conn, book, conversion).await? else {
+        return Ok(None);
+    };
+    let wrong = |problem: String| TrailError::Inconsistent(conversion, problem);
+    let money = |minor| in_minor(conversion, &head.currency, minor);
+    let commissions = commissions(conn, book, conversion, &money).await?;
+    let touches = decision::touches(conn, conversion, head.considered).await?;
+    let shares = decision::shares(conn, book, conversion, &money).await?;
+    let (changes, entries) = changes(conn, book, conversion).await?;
+    let reference = ConversionRef {
+        book,
+        id: conversion,
+    };
+    let said = said::said(conn, reference).await?;
+    let terms = said::terms(conn, book, head.program_id, head.terms_version).await?;
+    let signals = said::signals(conn, reference).await?;
+    let click = click::click(conn, book, head.click_id).await?;
+    let original = head.original_currency.zip(head.original_amount);
+    let converted = original.map(|(currency, minor)| {
+        let quote = head.fx.map(serde_json::from_value).transpose();
+        let quote = quote.map_err(|error| wrong(error.to_string()))?;
+        Ok::<_, TrailError>((in_minor(conversion, &currency, minor)?, quote))
+    });
+    Ok(Some(Trail {
+        conversion,
+        brand: head.brand,
+        program: head.program,
+        said,
+        terms,
+        publisher: head.publisher,
+        order_ref: head.order_ref,
+        occurred_at: head.occurred_at,
+        order: money(head.order_amount)?,
+        refunded: money(head.refunded)?,
+        converted: converted.transpose()?,
+        state: head.state,
+        model: head.model,
+        touches,
+        shares,
+        click,
+        signals,
+        frozen_rate: head.frozen_rate,
+        priced_by: head.priced_by,
+        commissions,
+        changes,
+        entries,
+    }))
+}
+
+fn in_minor(conversion: Uuid, currency: &str, minor: i64) -> Result<Money, TrailError> {
+    let wrong = |problem: String| TrailError::Inconsistent(conversion, problem);
+    let currency: Currency = currency
+        .parse()
+        .map_err(|_| wrong(format!("currency {currency}")))?;
+    Money::try_from_minor(minor, currency).map_err(|error| wrong(error.to_string()))
+}
+
+/// A conversion's own columns, with the names around it and its latest attribution.
+struct Head {
+    program_id: Uuid,
+    terms_version: i32,
+    order_ref: String,
+    occurred_at: DateTime<Utc>,
+    currency: String,
+    order_amount: i64,
+    refunded: i64,
+    original_currency: Option<String>,
+    original_amount: Option<i64>,
+    fx: Option<serde_json::Value>,
+    state: String,
+    frozen_rate: serde_json::Value,
+    priced_by: serde_json::Value,
+    click_id: Option<Uuid>,
+    brand: String,
+    program: String,
+    publisher: Option<String>,
+    model: String,
+    considered: serde_json::Value,
+}
+
+async fn head(
+    conn: &mut PgConnection,
+    book: BookId,
+    conversion: Uuid,
+) -> Result<Option<Head>, sqlx::Error> {
+    sqlx::query_as!(
+        Head,
         r#"
-        select c.terms_version, c.order_ref, c.occurred_at, c.currency, c.order_amount, c.refunded,
-               c.state, c.frozen_rate, b.name as brand, p.name as program,
-               u.name as "publisher?", a.model, a.considered, k.id as "click_id?",
-               k.clicked_at as "clicked_at?", k.visitor
+        select c.program_id, c.terms_version, c.order_ref, c.occurred_at, c.currency,
+               c.order_amount, c.refunded, c.original_currency, c.original_amount, c.fx, c.state,
+               c.frozen_rate, c.priced_by, c.click_id, b.name as brand, p.name as program,
+               u.name as "publisher?", a.model, a.considered
         from settlement.conversion c
         join ledger.book b on b.id = c.book_id
         join settlement.program p on p.book_id = c.book_id and p.id = c.program_id
@@ -178,52 +269,13 @@ pub async fn trail(
             order by a.version desc limit 1
         ) a on true
         left join settlement.publisher u on u.id = c.publisher_id
-        left join settlement.click k on k.book_id = c.book_id and k.id = c.click_id
         where c.book_id = $1 and c.id = $2
         "#,
         book.value(),
         conversion,
     )
-    .fetch_optional(&mut *conn)
-    .await?
-    else {
-        return Ok(None);
-    };
-    let wrong = |problem: String| TrailError::Inconsistent(conversion, problem);
-    let currency = head.currency.parse().map_err(|e| wrong(format!("{e}")))?;
-    let money = |minor| Money::try_from_minor(minor, currency).map_err(|e| wrong(e.to_string()));
-    let commissions = commissions(conn, book, conversion, &money).await?;
-    let touches = decision::touches(conn, conversion, head.considered).await?;
-    let shares = decision::shares(conn, book, conversion, &money).await?;
-    let (changes, entries) = changes(conn, book, conversion).await?;
-    let click = head
-        .click_id
-        .zip(head.clicked_at)
-        .map(|(id, clicked_at)| ClickStep {
-            id,
-            clicked_at,
-            visitor: head.visitor,
-        });
-    Ok(Some(Trail {
-        conversion,
-        brand: head.brand,
-        program: head.program,
-        terms_version: head.terms_version,
-        publisher: head.publisher,
-        order_ref: head.order_ref,
-        occurred_at: head.occurred_at,
-        order: money(head.order_amount)?,
-        refunded: money(head.refunded)?,
-        state: head.state,
-        model: head.model,
-        touches,
-        shares,
-        click,
-        frozen_rate: head.frozen_rate,
-        commissions,
-        changes,
-        entries,
-    }))
+    .fetch_optional(conn)
+    .await
 }
 
 async fn commissions(

@@ -161,7 +161,7 @@ enum Command {
     /// Connect stores, whose webhooks then count.
     #[command(subcommand)]
     Store(store::Command),
-    /// Read orders or refunds from a CSV file.
+    /// Read orders, refunds or decisions from a CSV file.
     #[command(subcommand)]
     Import(import::Command),
     /// Tell the story behind any id: entry, order, refund, conversion or click.

@@ -64,9 +64,10 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let pool = database.pool(args.connections);
     let writing = database.pool(args.intake.connections());
     let spool = Spool::open(&args.spool, &global.data, database.pool(1))?;
+    let risk = args.risk.settings();
     let orders = Orders {
         unsettled: Some(Arc::new(spool.clone())),
-        risk: args.risk.settings(),
+        risk,
     };
     let app = App::new(Parts {
         keys: auth::Keys::new(pool.clone()),
@@ -75,6 +76,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         programs: Programs::new(pool.clone()),
         intake: Intake::start(&args.intake, orders, &writing, pool.clone()),
         stores: args.stores,
+        risk,
         clicks: Clicks::start(&args.clicks, &pool, &stop).await?,
         spool,
         pool,

@@ -8,7 +8,8 @@ use ledger::journal::Recorded;
 use ledger::{AccountId, BookId, Direction, Money};
 use settlement::attribution::decision::Source;
 use settlement::chart::Code;
-use settlement::trail::{self, Touch, Trail};
+use settlement::conversion::parked::{self, ParkedRefund};
+use settlement::trail::{self, ClickStep, Touch, Trail};
 use sqlx::PgConnection;
 
 use super::Global;
@@ -17,17 +18,21 @@ use crate::{database, output};
 /// Tell the story behind any id: entry, order, refund, conversion or click.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// An entry (`United Kingdom/17` or its id), or the reference or id of an order, refund,
-    /// conversion or click.
+    /// An entry (`United Kingdom/17` or its id), or the reference or id of an order, refund (also
+    /// a parked one), conversion or click.
     id: String,
 }
 
 pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode> {
     let (database, mut conn) = global.connect().await?;
-    let stories = database::read(&mut conn, async |conn| stories(conn, &args.id).await).await?;
+    let (stories, parked) = database::read(&mut conn, async |conn| -> anyhow::Result<_> {
+        let stories = stories(conn, &args.id).await?;
+        Ok((stories, parked::named(conn, &args.id).await?))
+    })
+    .await?;
     drop(conn);
     database.leave()?;
-    if stories.is_empty() {
+    if stories.is_empty() && parked.is_empty() {
         let sentence = format!(
             "nothing here is called '{}'; give an entry such as 'France/12', or the reference or \
              id of an order, refund, conversion or click",
@@ -36,13 +41,20 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
         return Err(output::BadArgument(sentence).into());
     }
     if global.json {
-        output::json(&stories.iter().map(as_json).collect::<Vec<_>>())?;
+        let parked = parked
+            .iter()
+            .map(|refund| serde_json::json!({ "parked_refund": refund }));
+        let told: Vec<_> = stories.iter().map(as_json).chain(parked).collect();
+        output::json(&told)?;
     } else {
         for (at, story) in stories.iter().enumerate() {
             if at > 0 {
                 println!();
             }
             print(story);
+        }
+        for refund in &parked {
+            print_parked(refund);
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -79,21 +91,10 @@ pub(super) fn print(story: &Story) {
     let trail = &story.trail;
     println!("conversion  {}  {}", trail.conversion, trail.state);
     match &trail.click {
-        Some(click) => println!(
-            "  click     {}  {}  visitor {}",
-            click.clicked_at.format("%Y-%m-%d %H:%M:%S"),
-            click.id,
-            click.visitor.as_deref().unwrap_or("unknown"),
-        ),
+        Some(click) => print_click(click),
         None => println!("  click     none"),
     }
-    println!(
-        "  order     {}  {}  {}, brand {}",
-        trail.occurred_at.format("%Y-%m-%d %H:%M:%S"),
-        trail.order_ref,
-        trail.order,
-        trail.brand,
-    );
+    print_order(trail);
     println!(
         "  credited  {}  by {}",
         trail.publisher.as_deref().unwrap_or("nobody"),
@@ -109,14 +110,17 @@ pub(super) fn print(story: &Story) {
             output::grouped(share.due)
         );
     }
-    println!(
-        "  terms     program {}, version {}, rate frozen at {}",
-        trail.program, trail.terms_version, trail.frozen_rate,
-    );
+    print_terms(trail);
     for step in &trail.commissions {
         println!(
             "  version {}  of {}: commission {}, brand owes {}, publisher earns {}",
             step.version, step.base, step.gross, step.brand_due, step.publisher_due,
+        );
+    }
+    for seen in &trail.signals {
+        println!(
+            "  signal    {} ({} {}): {}, seen by {}",
+            seen.signal, seen.severity, seen.score, seen.reason, seen.evidence,
         );
     }
     for step in &trail.changes {
@@ -133,6 +137,141 @@ pub(super) fn print(story: &Story) {
     for recorded in &trail.entries {
         print_entry(recorded, &trail.brand, &story.accounts);
     }
+}
+
+/// The raw record of a click: one line, and one for each group of facts that was kept.
+fn print_click(click: &ClickStep) {
+    println!(
+        "  click     {}  {}  visitor {}",
+        click.clicked_at.format("%Y-%m-%d %H:%M:%S"),
+        click.id,
+        click.visitor.as_deref().unwrap_or("unknown"),
+    );
+    let text =
+        |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("{name} {value}"));
+    let carried = click
+        .expires_at
+        .map(|at| format!("carried until {}", at.format("%Y-%m-%d")));
+    let repeats = click.duplicate_of.map(|id| format!("repeats {id}"));
+    let subs = (1..).zip(&click.subs);
+    let subs = subs.map(|(n, sub)| text(&format!("sub{n}"), sub));
+    let of_click = [
+        text("link", &click.link),
+        text("tracking id", &click.tracking_id),
+        text("session", &click.session),
+        carried,
+        repeats,
+        text("does not count:", &click.reason),
+    ];
+    detail(of_click.into_iter().chain(subs));
+    let Some(request) = &click.request else {
+        return;
+    };
+    let salted = request.ip_hash.as_ref().zip(request.salt_day);
+    detail([
+        Some(format!("{} {}", request.method, request.path)),
+        text("country", &request.country),
+        text("referrer", &request.referrer),
+        text("asked for", &request.landing_url),
+        salted.map(|(hash, day)| format!("address hash {hash} (salt of {day})")),
+    ]);
+    detail([
+        text("browser", &request.user_agent),
+        text("purpose", &request.purpose),
+    ]);
+    let utm = ["source", "medium", "campaign", "term", "content"]
+        .iter()
+        .zip(&request.utm);
+    detail(utm.map(|(name, value)| text(&format!("utm_{name}"), value)));
+    let fetch = ["site", "mode", "dest"].iter().zip(&request.fetch);
+    detail(fetch.map(|(name, value)| text(&format!("sec-fetch-{name}"), value)));
+}
+
+/// A line of what is known of the line above; nothing, if nothing is.
+fn detail(facts: impl IntoIterator<Item = Option<String>>) {
+    let facts: Vec<String> = facts.into_iter().flatten().collect();
+    if !facts.is_empty() {
+        println!("            {}", facts.join(", "));
+    }
+}
+
+/// The order, and what its sender said of it.
+fn print_order(trail: &Trail) {
+    println!(
+        "  order     {}  {}  {}, brand {}",
+        trail.occurred_at.format("%Y-%m-%d %H:%M:%S"),
+        trail.order_ref,
+        trail.order,
+        trail.brand,
+    );
+    if let Some((amount, quote)) = &trail.converted {
+        let at = match quote {
+            Some(quote) => format!("at {} of {}, {}", quote.rate, quote.day, quote.source),
+            None => "waits for a rate of exchange".to_owned(),
+        };
+        detail([Some(format!("placed as {amount}, {at}"))]);
+    }
+    let said = &trail.said;
+    detail([Some(format!(
+        "reported {} by {}",
+        said.received_at.format("%Y-%m-%d %H:%M:%S"),
+        said.recorded_by
+    ))]);
+    detail([
+        said.click.map(|click| format!("names click {click}")),
+        said.click_check
+            .as_ref()
+            .map(|check| format!("checked: {check}")),
+        said.visitor
+            .as_ref()
+            .map(|visitor| format!("names visitor {visitor}")),
+        said.publisher
+            .as_ref()
+            .map(|name| format!("names publisher {name}")),
+        said.coupon
+            .as_ref()
+            .map(|code| format!("names coupon {code}")),
+        said.user_known.then(|| "names its user".to_owned()),
+    ]);
+}
+
+/// The terms that decided.
+fn print_terms(trail: &Trail) {
+    let terms = &trail.terms;
+    println!(
+        "  terms     program {}, version {}, rate frozen at {}",
+        trail.program, terms.version, trail.frozen_rate,
+    );
+    detail([
+        Some(format!(
+            "in force from {}",
+            terms.effective_from.format("%Y-%m-%d %H:%M")
+        )),
+        Some(format!(
+            "fee {} ({} on the brand, {} off the publisher)",
+            terms.fee_model.replace('_', " "),
+            terms.fee_brand_rate.normalize(),
+            terms.fee_publisher_rate.normalize(),
+        )),
+        Some(format!("clicks count for {} days", terms.lookback_days)),
+    ]);
+}
+
+/// A refund that fits no order, or did not when it came.
+fn print_parked(refund: &ParkedRefund) {
+    let why = match &refund.resolution {
+        Some(resolution) => format!("was parked ({}), then {resolution}", refund.reason),
+        None => format!("is parked: {}", refund.reason),
+    };
+    println!(
+        "refund  {}  {}  {} of order {} {}",
+        refund.occurred_at.format("%Y-%m-%d %H:%M:%S"),
+        refund.refund_ref,
+        refund.amount,
+        refund.order_ref.as_deref().unwrap_or("unknown"),
+        why.replace('_', " "),
+    );
+    detail([Some(refund.note.clone()).filter(|note| !note.is_empty())]);
 }
 
 /// Something that could have earned the conversion, and why it did or did not.
@@ -239,13 +378,17 @@ fn as_json(story: &Story) -> serde_json::Value {
         "state": trail.state,
         "brand": trail.brand,
         "program": trail.program,
-        "terms_version": trail.terms_version,
+        "said": trail.said,
+        "terms": trail.terms,
         "publisher": trail.publisher,
         "order": { "ref": trail.order_ref, "occurred_at": trail.occurred_at,
-                   "amount": trail.order, "refunded": trail.refunded },
+                   "amount": trail.order, "refunded": trail.refunded,
+                   "converted": trail.converted },
         "attribution": { "model": trail.model, "click": trail.click,
                          "considered": trail.touches, "shares": trail.shares },
         "frozen_rate": trail.frozen_rate,
+        "priced_by": trail.priced_by,
+        "signals": trail.signals,
         "commissions": trail.commissions,
         "changes": trail.changes,
         "entries": entries,

@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::{Router, middleware};
+use settlement::fraud::RiskSettings;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres, Transaction};
 use utoipa_axum::router::OpenApiRouter;
@@ -67,6 +68,8 @@ pub(crate) struct Parts {
     pub(crate) spool: Spool,
     /// Where links lead, and how clicks are looked at.
     pub(crate) clicks: Arc<clicks::Clicks>,
+    /// How orders are looked at.
+    pub(crate) risk: RiskSettings,
 }
 
 impl App {

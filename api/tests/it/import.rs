@@ -187,6 +187,98 @@ fn a_bad_row_stops_nothing_but_itself_and_is_listed_with_line_and_reason() {
 }
 
 #[test]
+fn decisions_of_a_file_are_made_once_in_the_order_of_its_rows() {
+    let network = Network::new("imports_decisions");
+    let mut text = HEADER.to_owned();
+    for n in 1..=4 {
+        writeln!(text, "D{n},2026-01-05,Acme,ann,100.00,GBP").unwrap();
+    }
+    text.push_str("D4,2026-01-05,Zoë & Söhne,bob,100.00,GBP\n");
+    let orders = network.file("orders.csv", text);
+    assert_eq!(
+        counts(&network.json(&["import", "orders", &orders])),
+        [5, 0, 0, 0, 0]
+    );
+    let decisions = network.file(
+        "decisions.csv",
+        "order_ref,action,reason_code,note,brand\n\
+         D1,approve,review,looks good,\nD1,hold,fraud,,\nD1,release,review,,\n\
+         D2,reject,quality,,\nD2,approve,review,,\nD3,approve,mood,,\nD3,bless,review,,\n\
+         D4,approve,review,,\nD4,approve,review,,Acme\nD9,approve,review,,\n\
+         D4,hold,fraud,,Nobody\n",
+    );
+    let dry = ["--json", "import", "decisions", &decisions, "--dry-run"];
+    let dry: Value = serde_json::from_str(&network.run(&dry).with(1).out).unwrap();
+    assert_eq!(counts(&dry), [5, 0, 1, 0, 5], "{dry}");
+    let before = network.root();
+    let answered = network
+        .run(&["--json", "import", "decisions", &decisions])
+        .with(1);
+    let first: Value = serde_json::from_str(&answered.out).unwrap();
+    assert_eq!(counts(&first), [5, 0, 1, 0, 5], "{first}");
+    assert_ne!(network.root(), before);
+    let listed = first["listed"].to_string();
+    for words in [
+        "it is rejected and cannot approve from there",
+        "reason_code must be one of review, refund",
+        "action 'bless' is unknown",
+        "several programs have an order D4",
+        "there is no conversion or order D9",
+        "brand 'Nobody' is unknown",
+    ] {
+        assert!(listed.contains(words), "{words}: {listed}");
+    }
+    let story = network.run(&["trace", "D1"]).with(0).out;
+    assert!(
+        story.contains("pending to approved: review: looks good"),
+        "{story}"
+    );
+    assert!(story.contains("on_hold to approved: review"), "{story}");
+    // Again: what is so already is a duplicate. The hold and release of D1 are done once more.
+    let once = network.file(
+        "once.csv",
+        "order_ref,action,reason_code\nD1,approve,review\nD2,reject,quality\n",
+    );
+    let settled = network.root();
+    assert_eq!(
+        counts(&network.json(&["import", "decisions", &once])),
+        [0, 2, 0, 0, 0]
+    );
+    assert_eq!(network.root(), settled);
+    network.run(&["verify"]).with(0);
+}
+
+#[test]
+fn a_parked_refund_is_traced_by_its_own_and_its_orders_reference() {
+    let network = Network::new("imports_traced");
+    let refunds = network.file(
+        "refunds.csv",
+        "refund_ref,occurred_at,order_ref,brand,amount,currency,why\n\
+         R1,2026-01-08,P1,Acme,24.75,GBP,broken\n",
+    );
+    network.run(&["import", "refunds", &refunds]).with(0);
+    for name in ["R1", "P1"] {
+        let story = network.run(&["trace", name]).with(0).out;
+        assert!(
+            story.contains("R1  24.75 GBP of order P1 is parked: order unknown"),
+            "{story}"
+        );
+        assert!(story.contains("why broken"), "{story}");
+    }
+    let orders = network.file(
+        "orders.csv",
+        format!("{HEADER}P1,2026-01-05,Acme,ann,99.00,GBP\n"),
+    );
+    network.run(&["import", "orders", &orders]).with(0);
+    let story = network.run(&["trace", "R1"]).with(0).out;
+    assert!(story.contains("conversion  "), "{story}");
+    assert!(
+        story.contains("was parked (order unknown), then applied to its order"),
+        "{story}"
+    );
+}
+
+#[test]
 fn a_malformed_file_is_refused_before_anything_is_written() {
     let network = Network::new("imports_malformed");
     let before = network.root();

@@ -125,6 +125,7 @@ async fn a_refund_in_part_adjusts_and_in_full_reverses() {
             book: None,
             occurred_at: world.hand.now(),
             amount: ledger::Amount::new(amount.parse().unwrap()).unwrap(),
+            reason: None,
             note: String::new(),
         };
         let now = world.hand.now();

@@ -112,6 +112,19 @@ impl World {
         }
     }
 
+    /// From now on, clicks share an order by this model.
+    pub(crate) async fn share_by(&mut self, model: &str) {
+        let now = self.hand.now() - TimeDelta::days(1);
+        let mut terms = terms();
+        terms.effective_from = now;
+        terms.attribution.model = model.parse().unwrap();
+        begin(&mut self.conn).await;
+        party::add_terms(&mut self.conn, now, &by(), self.program, &terms)
+            .await
+            .unwrap();
+        commit(&mut self.conn).await;
+    }
+
     pub(crate) fn worker(&self, registry: Registry) -> Worker {
         self.worker_named("worker", registry)
     }

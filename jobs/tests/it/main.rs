@@ -11,3 +11,4 @@ mod fixture;
 mod postback;
 mod publisher;
 mod queue;
+mod told;

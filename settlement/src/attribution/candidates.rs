@@ -101,6 +101,7 @@ struct Row {
     program_id: Uuid,
     enrolled: bool,
     reason: Option<String>,
+    expired: bool,
 }
 
 impl Row {
@@ -126,6 +127,7 @@ impl Row {
             same_program: program == asked.program,
             enrolled: self.enrolled,
             disqualified: self.reason,
+            expired: self.expired,
         })
     }
 }

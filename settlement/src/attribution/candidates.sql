@@ -33,19 +33,19 @@ with o as materialized (
     union
     select r.n, r.visitor from recognised r where r.visitor is not null
 ), touch as (
-    select p.n, k.id, k.publisher_id, k.clicked_at, k.program_id, k.reason
+    select p.n, k.id, k.publisher_id, k.clicked_at, k.program_id, k.reason, k.expires_at
     from person p
     join settlement.click k on k.book_id = p.book_id and k.id = p.click_id
          and k.recorded_at <= p.by_then
     union all
-    select p.n, k.id, k.publisher_id, k.clicked_at, k.program_id, k.reason
+    select p.n, k.id, k.publisher_id, k.clicked_at, k.program_id, k.reason, k.expires_at
     from recognised r
     join person p on p.n = r.n
     join settlement.click k on k.book_id = p.book_id and k.id = r.click_id
          and k.program_id = p.program_id and k.recorded_at <= p.by_then
     union all
     -- At most a hundred of one visitor, the youngest; where the first one counts, that one too.
-    select p.n, k.id, k.publisher_id, k.clicked_at, k.program_id, k.reason
+    select p.n, k.id, k.publisher_id, k.clicked_at, k.program_id, k.reason, k.expires_at
     from browser b
     join person p on p.n = b.n
     cross join lateral (
@@ -80,16 +80,16 @@ with o as materialized (
     ) k
 ), candidate as (
     select 'click' as source, t.n, t.id as click_id, t.publisher_id, t.clicked_at as happened_at,
-           p.occurred_at as until, t.program_id, t.reason
+           p.occurred_at as until, t.program_id, t.reason, t.expires_at
     from touch t join person p on p.n = t.n
     union all
     select 'claim', p.n, null, c.publisher_id, c.first_click_at, least(c.claimed_at, p.occurred_at),
-           p.program_id, null
+           p.program_id, null, null
     from person p
     join settlement.claim c on c.book_id = p.book_id and c.user_hash = p.who
          and c.claimed_at <= p.by_then
     union all
-    select 'coupon', p.n, null, c.publisher_id, p.occurred_at, p.occurred_at, p.program_id, null
+    select 'coupon', p.n, null, c.publisher_id, p.occurred_at, p.occurred_at, p.program_id, null, null
     from person p
     cross join lateral (
         select c.publisher_id, c.ended_at from settlement.coupon c
@@ -99,13 +99,15 @@ with o as materialized (
     ) c
     where c.ended_at is null or c.ended_at > p.occurred_at
     union all
-    select 'declared', p.n, null, p.publisher_id, p.occurred_at, p.occurred_at, p.program_id, null
+    select 'declared', p.n, null, p.publisher_id, p.occurred_at, p.occurred_at, p.program_id, null,
+           null
     from person p where p.publisher_id is not null
 )
 select p.n as "n!", c.source as "source!", p.who is not null as "user_known!",
        c.click_id as "click_id?", c.publisher_id as "publisher_id!",
        c.happened_at as "happened_at!", c.until as "until!", p.book_id as "book_id!",
        c.program_id as "program_id!", c.reason as "reason?",
+       coalesce(c.expires_at < p.occurred_at, false) as "expired!",
        -- As a value, so that it is looked up for each candidate, never the other way round.
        coalesce((select e.earns @> p.occurred_at
                  from settlement.enrolment e

@@ -53,6 +53,9 @@ pub struct Candidate {
     pub enrolled: bool,
     /// Why the click does not count, if it does not.
     pub disqualified: Option<String>,
+    /// Whether the visitor carried the click for a shorter time than until the order: of what the
+    /// browser keeps and what the terms look back, the shorter binds.
+    pub expired: bool,
 }
 
 /// Why a candidate earns nothing.
@@ -67,6 +70,8 @@ pub enum Why {
     NotEnrolled,
     /// It lies before the window.
     TooOld,
+    /// The visitor no longer carried it.
+    Expired,
     /// It lies after the order.
     AfterOrder,
     /// The program does not honour claims.
@@ -92,6 +97,7 @@ impl Why {
             Why::Disqualified(reason) => return format!("does not count: {reason}"),
             Why::NotEnrolled => "its publisher could not earn here then",
             Why::TooOld => "before the window",
+            Why::Expired => "had expired by the order",
             Why::AfterOrder => "after the order",
             Why::NotClaimable => "the program honours no claims",
             Why::WayNotTaken => "the program does not look here",
@@ -296,6 +302,7 @@ fn flaw(terms: &AttributionTerms, window: TimeDelta, it: &Candidate) -> Option<W
         (!it.same_program, Why::OtherProgram),
         (it.at > it.until, Why::AfterOrder),
         (it.at < it.until - window, Why::TooOld),
+        (it.expired, Why::Expired),
         (
             it.source == Source::Claim && !terms.claim_at_signup,
             Why::NotClaimable,

@@ -1,5 +1,7 @@
 //! Pure: what else a sender says of an order, as far as rules and fraud signals look at it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// What else is known of an order. Nothing of it names a person.
@@ -30,6 +32,12 @@ pub struct Details {
     /// The customer's browser.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
+    /// The publisher's own marks that the sender handed back, `sub1` to `sub5`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub subs: BTreeMap<String, String>,
+    /// How the click that the sender handed back was proved, or why it was ignored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub click_check: Option<String>,
 }
 
 #[expect(
@@ -46,6 +54,7 @@ impl Details {
         [&self.product, &self.plan, &self.category, &self.ip_hash]
             .into_iter()
             .flatten()
+            .chain(self.subs.values())
     }
 
     /// As it is stored: a browser may call itself anything, at any length.

@@ -48,6 +48,9 @@ pub struct ParkedRefund {
     pub note: String,
     /// Why it is parked.
     pub reason: String,
+    /// What became of it, if it left the car park.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<String>,
 }
 
 /// The place of a refund in the car park: all that the sender said. Cancellations of several items
@@ -155,6 +158,7 @@ pub(super) async fn waiting_for(
                 book: row.book_id.map(BookId::from_value),
                 occurred_at: row.occurred_at,
                 amount: Amount::new(amount).map_err(CommissionError::from)?,
+                reason: None,
                 note: row.note,
             })
         })
@@ -175,9 +179,10 @@ pub async fn waiting(
     conn: &mut PgConnection,
     limit: i64,
 ) -> Result<Vec<ParkedRefund>, ConversionError> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Row,
         r#"
-        select id, refund_ref, order_ref, occurred_at, currency, amount, note, reason
+        select id, refund_ref, order_ref, occurred_at, currency, amount, note, reason, resolution
         from settlement.parked_refund
         where resolved_at is null
         order by occurred_at, refund_ref
@@ -187,16 +192,54 @@ pub async fn waiting(
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(ParkedRefund {
-                refund_ref: row.refund_ref,
-                order_ref: row.order_ref,
-                occurred_at: row.occurred_at,
-                amount: money(row.id, &row.currency, row.amount)?,
-                note: row.note,
-                reason: row.reason,
-            })
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// Refunds that were parked under an id, their own reference or that of their order, with what
+/// became of them.
+pub async fn named(
+    conn: &mut PgConnection,
+    asked: &str,
+) -> Result<Vec<ParkedRefund>, ConversionError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        select id, refund_ref, order_ref, occurred_at, currency, amount, note, reason, resolution
+        from settlement.parked_refund
+        where id = $1 or refund_ref = $2 or order_ref = $2
+        order by occurred_at, refund_ref
+        "#,
+        asked.parse::<Uuid>().ok(),
+        asked,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// A parked refund's columns.
+struct Row {
+    id: Uuid,
+    refund_ref: String,
+    order_ref: Option<String>,
+    occurred_at: DateTime<Utc>,
+    currency: String,
+    amount: i64,
+    note: String,
+    reason: String,
+    resolution: Option<String>,
+}
+
+impl Row {
+    fn read(self) -> Result<ParkedRefund, ConversionError> {
+        Ok(ParkedRefund {
+            amount: money(self.id, &self.currency, self.amount)?,
+            refund_ref: self.refund_ref,
+            order_ref: self.order_ref,
+            occurred_at: self.occurred_at,
+            note: self.note,
+            reason: self.reason,
+            resolution: self.resolution,
         })
-        .collect()
+    }
 }

@@ -4,6 +4,8 @@
 //! left, is parked where finance sees it ([`super::parked`]) and never dropped; it is applied when
 //! its order is recorded, or when it is reported again and fits.
 
+mod events;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
@@ -17,12 +19,13 @@ use super::parts::{CreditRow, credits_of};
 use super::state::State;
 use super::store::{self, ChangeRow, CommissionRow};
 use super::stored::{self, Stored};
-use super::{ConversionError, ConversionRef, derived, find, is_plain};
+use super::{ConversionError, ConversionRef, find, is_plain};
 use crate::columns::column;
 use crate::commission::CommissionError;
 use crate::network::Calendar;
 use crate::posting::held::HeldFrom;
 use crate::posting::{self, Posting, Subject};
+use events::{Known, event_of};
 
 /// A refund as a brand reports it.
 #[expect(
@@ -41,6 +44,8 @@ pub struct Refund {
     pub occurred_at: DateTime<Utc>,
     /// How much of the order's value.
     pub amount: Amount,
+    /// Why, by code and in words; kept with the change.
+    pub reason: Option<String>,
     /// What else the sender said, for whoever has to find the order.
     pub note: String,
 }
@@ -91,7 +96,7 @@ pub async fn refund(
     found.sort_unstable();
     found.dedup();
     let stored = stored::lock(conn, &found).await?;
-    let known = known_events(conn, &stored, refunds, &targets).await?;
+    let known = events::known(conn, &stored, refunds, &targets).await?;
     let calendar = Calendar::read(conn).await?;
     let mut work = Work {
         stored,
@@ -152,46 +157,6 @@ fn flaw(refund: &Refund) -> Option<RefundRefusal> {
     let bad = texts.into_iter().flatten().find(|text| !is_plain(text));
     let bad = bad.or_else(|| Some(&refund.note).filter(|note| note.contains('\0')));
     bad.map(|text| RefundRefusal::Text(text.clone()))
-}
-
-/// Refunds recorded before, by event id: how much, of which order.
-async fn known_events(
-    conn: &mut PgConnection,
-    stored: &HashMap<ConversionRef, Stored>,
-    refunds: &[Refund],
-    targets: &[Result<ConversionRef, Refunded>],
-) -> Result<Known, ConversionError> {
-    let (books, ids): (Vec<i64>, Vec<Uuid>) = refunds
-        .iter()
-        .zip(targets)
-        .filter_map(|(refund, target)| {
-            let stored = stored.get(target.as_ref().ok()?)?;
-            Some((stored.reference.book.value(), event_of(stored, refund)))
-        })
-        .unzip();
-    let rows = sqlx::query!(
-        r#"
-        select e.id, e.amount, e.order_ref
-        from unnest($1::bigint[], $2::uuid[]) as u (book_id, id)
-        join settlement.event e on e.book_id = u.book_id and e.id = u.id
-        "#,
-        &books,
-        &ids,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.id, (row.amount, row.order_ref)))
-        .collect())
-}
-
-type Known = HashMap<Uuid, (i64, String)>;
-
-fn event_of(stored: &Stored, refund: &Refund) -> Uuid {
-    // One cancellation may cover several orders: it counts once for each.
-    let reference = format!("{}\u{1f}{}", refund.refund_ref, stored.order_ref);
-    derived(stored.program, "refund", &reference)
 }
 
 /// A batch of refunds being applied.
@@ -281,7 +246,7 @@ impl Work {
             .iter()
             .map(|(reference, version)| (*version, self.stored[reference].clone()))
             .collect();
-        insert_events(conn, now, by, &self.stored, &self.events, refunds).await?;
+        events::insert(conn, now, by, &self.stored, &self.events, refunds).await?;
         store::save(conn, now, by, &saved).await?;
         store::add_changes(conn, now, by, &self.changes).await?;
         store::add_commissions(conn, now, by, &self.commissions).await?;
@@ -340,7 +305,7 @@ fn step(
         action: "refund",
         from: before.state,
         to: stored.state,
-        reason: format!("refund {} of {}", refund.refund_ref, refund.amount.money()),
+        reason: because(refund),
         entries: column(&posting.entries, |entry| entry.id().value()),
     };
     let left = stored.left()?;
@@ -359,40 +324,11 @@ fn step(
     })
 }
 
-async fn insert_events(
-    conn: &mut PgConnection,
-    now: DateTime<Utc>,
-    by: &Actor,
-    stored: &HashMap<ConversionRef, Stored>,
-    events: &[(usize, ConversionRef, Uuid)],
-    refunds: &[Refund],
-) -> Result<(), ConversionError> {
-    let of = |reference: &ConversionRef| &stored[reference];
-    let query = sqlx::query!(
-        r#"
-        insert into settlement.event (book_id, id, program_id, kind, external_ref, order_ref,
-            occurred_at, received_at, recorded_by, currency, amount)
-        select u.book_id, u.id, u.program_id, 'refund', u.reference, u.order_ref, u.occurred_at,
-               $9, $10, u.currency, u.amount
-        from unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::text[], $5::text[],
-                    $6::timestamptz[], $7::text[], $8::bigint[])
-             as u (book_id, id, program_id, reference, order_ref, occurred_at, currency, amount)
-        "#,
-        &column(events, |(_, r, _)| r.book.value()),
-        &column(events, |(_, _, event)| *event),
-        &column(events, |(_, r, _)| of(r).program.id),
-        &column(events, |(at, ..)| refunds[*at].refund_ref.clone()),
-        &column(events, |(_, r, _)| of(r).order_ref.clone()),
-        &column(events, |(at, ..)| refunds[*at].occurred_at),
-        &column(events, |(at, ..)| refunds[*at]
-            .amount
-            .currency()
-            .code()
-            .to_owned()),
-        &column(events, |(at, ..)| refunds[*at].amount.minor()),
-        now,
-        by.as_str(),
-    );
-    query.execute(conn).await?;
-    Ok(())
+/// Which refund it was, how much, and why if that was said.
+fn because(refund: &Refund) -> String {
+    let what = format!("refund {} of {}", refund.refund_ref, refund.amount.money());
+    match &refund.reason {
+        Some(reason) => format!("{what}, {reason}"),
+        None => what,
+    }
 }

@@ -68,10 +68,10 @@ impl Stored {
         }
     }
 
-    /// Whether all of the order was refunded.
+    /// Whether all of the order was refunded; of a free order nothing can be.
     pub(super) fn is_returned(&self) -> bool {
         let (order, refunded) = self.reported();
-        order == refunded
+        order == refunded && !order.is_zero()
     }
 
     /// Whether it waits for a rate of exchange.

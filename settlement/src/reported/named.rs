@@ -16,7 +16,7 @@ pub struct Named {
     pub conversion: ConversionRef,
     /// The order, as the brand calls it.
     pub order_ref: String,
-    /// What the order was worth.
+    /// What the order was worth, in its own currency.
     pub order: Money,
     /// What of it was refunded so far.
     pub refunded: Money,
@@ -33,12 +33,17 @@ pub async fn named(
         Row,
         r#"
         select c.order_ref as "name!", c.book_id as "book_id!", c.id as "id!",
-               c.order_ref as "order_ref!", c.currency as "currency!",
-               c.order_amount as "order_amount!", c.refunded as "refunded!"
+               c.order_ref as "order_ref!",
+               coalesce(c.original_currency, c.currency) as "currency!",
+               coalesce(c.original_amount, c.order_amount) as "order_amount!",
+               coalesce(c.original_refunded, c.refunded) as "refunded!"
         from settlement.conversion c
         where c.order_ref = any ($1) and ($3::bigint is null or c.book_id = $3)
         union all
-        select c.id::text, c.book_id, c.id, c.order_ref, c.currency, c.order_amount, c.refunded
+        select c.id::text, c.book_id, c.id, c.order_ref,
+               coalesce(c.original_currency, c.currency),
+               coalesce(c.original_amount, c.order_amount),
+               coalesce(c.original_refunded, c.refunded)
         from settlement.brand b
         join settlement.conversion c on c.book_id = b.book_id and c.id = any ($2)
         where $3::bigint is null or b.book_id = $3
@@ -63,8 +68,10 @@ pub async fn lock(
     let rows = sqlx::query_as!(
         Row,
         r#"
-        select c.order_ref as name, c.book_id, c.id, c.order_ref, c.currency, c.order_amount,
-               c.refunded
+        select c.order_ref as name, c.book_id, c.id, c.order_ref,
+               coalesce(c.original_currency, c.currency) as "currency!",
+               coalesce(c.original_amount, c.order_amount) as "order_amount!",
+               coalesce(c.original_refunded, c.refunded) as "refunded!"
         from settlement.conversion c
         where (c.book_id, c.id) in (select * from unnest($1::bigint[], $2::uuid[]))
         order by c.book_id, c.id

@@ -37,6 +37,15 @@ pub enum Ignored {
 }
 
 impl ClickRef {
+    /// How it was proved, for whoever asks later.
+    #[must_use]
+    pub fn check(&self) -> &'static str {
+        match self.claims {
+            Some(_) => "its signed token holds",
+            None => "an id, without a signature",
+        }
+    }
+
     /// Reads a reference as it stands at a moment: the order's, or now for a cookie.
     ///
     /// # Errors

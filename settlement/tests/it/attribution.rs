@@ -463,6 +463,10 @@ proptest! {
     fn any_split_of_a_full_refund_returns_every_publisher_to_exactly_zero(
         currency in prop::sample::select(vec!["USD", "JPY", "KWD", "USDT"]),
         model in prop::sample::select(vec!["linear", "position", "time_decay:36h"]),
+        fee_model in prop::sample::select(vec![
+            r#"{"model":"deducted","rate":"0.2"}"#, r#"{"model":"on_top","rate":"0.2"}"#,
+            r#"{"model":"two_sided","rate":"0.2"}"#, r#"{"model":"house"}"#,
+        ]),
         worth in 1_000..100_000_i64,
         cuts in proptest::collection::vec(1..1_000_i64, 0..5),
         approve in any::<bool>(),
@@ -477,7 +481,8 @@ proptest! {
         at_cuts.sort_unstable();
         at_cuts.dedup();
         runtime.block_on(async {
-            let terms = Terms { currency, ..modelled(model) };
+            let fee_model = serde_json::from_str(fee_model).unwrap();
+            let terms = Terms { currency, fee_model, ..modelled(model) };
             let (_db, mut conn, program) = three(terms).await;
             three_clicks(&mut conn, program).await;
             let in_minor = |minor| {

@@ -142,7 +142,7 @@ async fn place(conn: &mut PgConnection, plan: &Plan) -> Vec<ConversionRef> {
                 "2010-12-01 08:26",
                 "1.00 USD",
             );
-            order.amount = in_minor(*minor, plan.terms[*program].currency);
+            order.amount = in_minor(*minor, plan.terms[*program].currency).money();
             order.publisher = order.publisher.filter(|_| *earned);
             order
         })

@@ -161,6 +161,7 @@ pub(crate) fn a_refund(reference: &str, order: &str, when: &str, worth: &str) ->
         book: None,
         occurred_at: at(when),
         amount: amount(worth),
+        reason: None,
         note: String::new(),
     }
 }

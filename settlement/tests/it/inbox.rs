@@ -6,6 +6,7 @@ use ledger::balance::{self, AsOf, Filter};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use settlement::conversion::{Action, State};
+use settlement::fraud::RiskSettings;
 use settlement::inbox::connection::{self, ANY_STORE, Asked, Connection};
 use settlement::inbox::fact::{About, Delivery, Fact, OrderSeen, Says, Status, What};
 use settlement::inbox::{self, Outcome, Received};
@@ -112,7 +113,16 @@ async fn receive(conn: &mut PgConnection, to: &Connection, delivery: &Delivery) 
         })
     };
     begin(conn).await;
-    let received = inbox::receive(conn, moment(10_000), &by(), to, delivery, &read).await;
+    let received = inbox::receive(
+        conn,
+        moment(10_000),
+        &by(),
+        &RiskSettings::default(),
+        to,
+        delivery,
+        &read,
+    )
+    .await;
     commit(conn).await;
     received.unwrap()
 }

@@ -268,8 +268,10 @@ async fn check_chains(
         .map(|(n, (currency, minor, _))| {
             let one = order(program, &format!("A{n}"), "2010-12-01 08:26", "1.00 USD");
             let money = Money::try_from_minor(*minor, *currency).unwrap();
-            let amount = ledger::Amount::new(money).unwrap();
-            Order { amount, ..one }
+            Order {
+                amount: money,
+                ..one
+            }
         })
         .collect();
     let answers = orders(&mut conn, "2010-12-01 09:00", &batch).await;

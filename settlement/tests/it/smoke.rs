@@ -179,7 +179,7 @@ async fn what_is_wrong_with_one_order_is_its_own_answer() {
     bad[2].visitor = Some("\0".to_owned());
     bad[3].details.product = Some("\0".to_owned());
     bad[4].occurred_at = at("2009-12-31 23:59");
-    bad[5].amount = amount("92233720368547758.07 USD");
+    bad[5].amount = money("92233720368547758.07 USD");
     let mut batch = bad.to_vec();
     batch.push(good);
     let answers = orders(&mut conn, "2010-12-01 09:00", &batch).await;

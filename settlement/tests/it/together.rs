@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use settlement::commission::{CommissionRule, FrozenRate, Percentage, Tier, Tiered, Volume};
 use settlement::conversion::{Action, ConversionRef, Decision, Order, Recorded, decide, record};
 use settlement::party::{self, NewParty};
 use settlement::reconcile::differences;
+use settlement::terms::Terms;
 use uuid::Uuid;
 
 use crate::fixture::*;
@@ -231,4 +233,51 @@ async fn a_batch_takes_the_same_number_of_statements_whatever_its_size() {
         seen[1].iter().all(|count| (5..=16).contains(count)),
         "{seen:?}"
     );
+}
+
+/// Twenty-one orders by three sessions at once: ten at the first tier, the others at the second,
+/// whoever comes first. Without the program's lock two sessions count the same orders.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn sessions_at_once_count_each_others_orders_for_the_tiers() {
+    let tier = |name: &str, from, rate: &str| Tier {
+        name: name.to_owned(),
+        from: Some(Volume::Orders(from)),
+        pays: FrozenRate::Percentage(Percentage {
+            rate: rate.parse().unwrap(),
+        }),
+    };
+    let tiers = vec![tier("bronze", 0, "5%"), tier("silver", 10, "10%")];
+    let (db, mut conn, program) = program(Terms {
+        rule: CommissionRule::Tiered(Tiered::new(tiers).unwrap()),
+        ..terms()
+    })
+    .await;
+    let pool = db.service_pool();
+    let start = Arc::new(tokio::sync::Barrier::new(3));
+    let run = |side: u32| {
+        let (pool, start) = (pool.clone(), start.clone());
+        tokio::spawn(async move {
+            for n in 0..7 {
+                let reference = format!("{side}.{n}");
+                let one = order(program, &reference, "2010-12-01 08:26", "99.00 USD");
+                let mut tx = pool.begin().await.unwrap();
+                start.wait().await;
+                let now = at("2010-12-01 09:00");
+                let answers = record(&mut tx, now, &by(), &[one]).await.unwrap();
+                assert!(matches!(answers[0], Recorded::New(..)));
+                tx.commit().await.unwrap();
+            }
+        })
+    };
+    for task in [run(0), run(1), run(2)] {
+        task.await.unwrap();
+    }
+    let by_tier: Vec<(String, i64)> = sqlx::query_as(
+        "select priced_by ->> 'tier', count(*) from settlement.conversion group by 1 order by 1",
+    )
+    .fetch_all(&mut conn)
+    .await
+    .unwrap();
+    let expected = [("bronze".to_owned(), 10), ("silver".to_owned(), 11)];
+    assert_eq!(by_tier, expected);
 }

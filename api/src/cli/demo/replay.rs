@@ -115,6 +115,7 @@ async fn trade(
             book: None,
             occurred_at: row.occurred_at,
             amount: row.amount,
+            reason: None,
             note: row.note.clone(),
         })
         .collect();

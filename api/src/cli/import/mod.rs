@@ -1,4 +1,4 @@
-//! `counterfoil import orders|refunds FILE.csv`: streams a file into the database.
+//! `counterfoil import orders|refunds|decisions FILE.csv`: streams a file into the database.
 //!
 //! A file is refused before anything is written if its header lacks a column or it is not text. A
 //! malformed row stops nothing but itself and is listed with line and reason. Rows are committed in
@@ -10,6 +10,7 @@
 //! Copy `refunds.rs`: the columns it reads, a row, and how a batch of rows is recorded.
 
 pub(super) mod columns;
+mod decisions;
 pub(super) mod orders;
 pub(super) mod refunds;
 mod report;
@@ -31,7 +32,7 @@ pub(super) use report::{Outcome, Report};
 /// Rows per database transaction: enough to share its cost, few enough to answer quickly.
 const BATCH: usize = 1000;
 
-/// Read orders or refunds from a CSV file.
+/// Read orders, refunds or decisions from a CSV file.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Orders: `order_ref`, `occurred_at`, brand, amount; optional publisher, customer, click,
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Orders(Args),
     /// Refunds: `refund_ref`, `occurred_at`, amount; optional `order_ref`, brand.
     Refunds(Args),
+    /// Decisions: `order_ref` (or `conversion_id`), action, `reason_code`; optional note, brand.
+    Decisions(Args),
 }
 
 /// Options of every import.
@@ -61,6 +64,7 @@ pub(crate) async fn run(global: &Global, command: Command) -> anyhow::Result<Exi
     let (args, what) = match &command {
         Command::Orders(args) => (args, "orders"),
         Command::Refunds(args) => (args, "refunds"),
+        Command::Decisions(args) => (args, "decisions"),
     };
     let shown = args.file.display().to_string();
     let file = File::open(&args.file).with_context(|| format!("{shown} cannot be read"))?;
@@ -73,10 +77,11 @@ pub(crate) async fn run(global: &Global, command: Command) -> anyhow::Result<Exi
         .with_context(|| format!("{shown} is no UTF-8 text"))?
         .clone();
     let kind = match command {
-        Command::Orders(_) => Kind::Orders(orders::Columns::find(&header)),
-        Command::Refunds(_) => Kind::Refunds(refunds::Columns::find(&header)),
+        Command::Orders(_) => orders::Columns::find(&header).map(Kind::Orders),
+        Command::Refunds(_) => refunds::Columns::find(&header).map(Kind::Refunds),
+        Command::Decisions(_) => decisions::Columns::find(&header).map(Kind::Decisions),
     };
-    let kind = kind.checked(&shown)?;
+    let kind = kind.with_context(|| format!("{shown} was refused; nothing was written"))?;
     let (database, mut conn) = global.connect().await?;
     let mut import = Import {
         report: Report::new(what),
@@ -103,28 +108,17 @@ pub(crate) async fn run(global: &Global, command: Command) -> anyhow::Result<Exi
 }
 
 /// What sort of rows a file has, and where its columns are.
-enum Kind<O, R> {
-    Orders(O),
-    Refunds(R),
-}
-
-type Found<T> = Result<T, columns::MissingColumn>;
-
-impl Kind<Found<orders::Columns>, Found<refunds::Columns>> {
-    fn checked(self, file: &str) -> anyhow::Result<Kind<orders::Columns, refunds::Columns>> {
-        let refused = || format!("{file} was refused; nothing was written");
-        Ok(match self {
-            Kind::Orders(columns) => Kind::Orders(columns.with_context(refused)?),
-            Kind::Refunds(columns) => Kind::Refunds(columns.with_context(refused)?),
-        })
-    }
+enum Kind {
+    Orders(orders::Columns),
+    Refunds(refunds::Columns),
+    Decisions(decisions::Columns),
 }
 
 /// An import on its way.
 struct Import<'a> {
     report: Report,
     args: &'a Args,
-    kind: Kind<orders::Columns, refunds::Columns>,
+    kind: Kind,
     rows: u64,
 }
 
@@ -178,33 +172,44 @@ impl Import<'_> {
         let by = Global::actor("import");
         let (now, currency) = (chance::now(), self.args.currency);
         let report = &mut self.report;
-        match &self.kind {
+        let answers = match &self.kind {
             Kind::Orders(columns) => {
                 let rows = columns.rows(batch, currency, report);
-                let answers = if dry {
-                    orders::record(conn, now, &by, &rows).await?
-                } else {
-                    database::commit(conn, async |conn| {
-                        orders::record(conn, now, &by, &rows).await
-                    })
-                    .await?
-                };
-                report.add(&answers);
+                done(conn, dry, async |conn| {
+                    orders::record(conn, now, &by, &rows).await
+                })
+                .await
             }
             Kind::Refunds(columns) => {
                 let rows = columns.rows(batch, currency, report);
-                let answers = if dry {
-                    refunds::record(conn, now, &by, &rows).await?
-                } else {
-                    database::commit(conn, async |conn| {
-                        refunds::record(conn, now, &by, &rows).await
-                    })
-                    .await?
-                };
-                report.add(&answers);
+                done(conn, dry, async |conn| {
+                    refunds::record(conn, now, &by, &rows).await
+                })
+                .await
             }
-        }
+            Kind::Decisions(columns) => {
+                let rows = columns.rows(batch, report);
+                done(conn, dry, async |conn| {
+                    decisions::record(conn, now, &by, &rows).await
+                })
+                .await
+            }
+        };
+        report.add(&answers?);
         Ok(())
+    }
+}
+
+/// Does some work in a database transaction of its own, or within the caller's if `dry`.
+async fn done<T>(
+    conn: &mut PgConnection,
+    dry: bool,
+    work: impl AsyncFnOnce(&mut PgConnection) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    if dry {
+        work(conn).await
+    } else {
+        database::commit(conn, work).await
     }
 }
 

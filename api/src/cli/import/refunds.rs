@@ -144,6 +144,7 @@ pub(crate) async fn record(
             book,
             occurred_at: row.occurred_at,
             amount: row.amount,
+            reason: None,
             note: row.note.clone(),
         });
     }

@@ -180,7 +180,7 @@ async fn decide(
         action,
         reason: reason.text()?,
     };
-    let by = reason.author(principal, action.as_str());
+    let by = target::author(principal, action.as_str(), &reason.actor);
     let found = target::find(conn, principal, names).await?;
     let known: Vec<_> = found
         .iter()

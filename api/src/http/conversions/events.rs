@@ -39,10 +39,10 @@ pub(super) struct EventBody<'a> {
     /// The brand's own id of the event; it counts once.
     #[schema(example = "in_1042")]
     external_id: String,
-    /// What was paid: a number or a text.
+    /// What was paid: a number or a text; nothing, if not given.
     #[serde(borrow)]
-    #[schema(value_type = Object, example = json!("49.00"))]
-    amount: &'a RawValue,
+    #[schema(value_type = Option<Object>, example = json!("49.00"))]
+    amount: Option<&'a RawValue>,
     /// ISO 4217; the program's, if none is given.
     currency: Option<String>,
     /// When; now, if not given.
@@ -74,7 +74,9 @@ pub(super) async fn event(
     let wanted = Wanted {
         program: event.program_id,
         order_ref: event.external_id,
-        amount: text(event.amount, "amount")?,
+        amount: event
+            .amount
+            .map_or_else(|| Ok("0".to_owned()), |raw| text(raw, "amount"))?,
         currency: event.currency,
         click: event.click_id,
         occurred_at: event.occurred_at,
@@ -83,6 +85,8 @@ pub(super) async fn event(
         coupon: event.coupon,
         plan: event.plan,
         product: None,
+        category: None,
+        subs: Default::default(),
     };
     let mut told = report(&app, &principal, &[Ok(wanted)], "events", false).await?;
     Ok(reply::single(told.remove(0)))

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use jobs::effects;
-use ledger::{Amount, Currency, Money};
+use ledger::{Actor, Amount, Currency, Money};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use settlement::access::Scope;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::decide::read;
 use super::once::{self, Once};
 use super::reply::state_name;
-use super::target;
+use super::target::{self, Reason};
 use super::wanted::text;
 use crate::chance;
 use crate::http::App;
@@ -55,9 +55,16 @@ pub(super) struct RefundBody<'a> {
     /// When; now, if not given.
     #[serde(default)]
     occurred_at: Option<DateTime<Utc>>,
-    /// Why, in words.
+    /// Why, by one of the codes of decisions; `refund`, if not given.
+    #[serde(default)]
+    #[schema(example = "cancellation")]
+    reason_code: Option<String>,
+    /// The same in words.
     #[serde(default)]
     note: String,
+    /// The person, where several use one key; in the bulk form it stands beside `refunds`.
+    #[serde(default)]
+    actor: String,
 }
 
 /// Many refunds.
@@ -66,6 +73,9 @@ pub(super) struct Refunds<'a> {
     /// Up to 1,000, each with its `order`.
     #[serde(borrow)]
     refunds: Vec<RefundBody<'a>>,
+    /// The person who says so, where several use one key.
+    #[serde(default)]
+    actor: String,
 }
 
 /// What became of a refund.
@@ -128,7 +138,8 @@ pub(super) async fn one(
         Once::Answered(response) => return Ok(response),
         Once::Open(open) => open,
     };
-    let told = apply(open.conn(), &principal, &[refund])
+    let actor = refund.actor.clone();
+    let told = apply(open.conn(), &principal, &actor, &[refund])
         .await?
         .into_iter()
         .next();
@@ -149,7 +160,7 @@ pub(super) async fn many(
     Body(body): Body,
 ) -> Result<Response, Problem> {
     principal.may(Scope::Report)?;
-    let Refunds { refunds } = read(&body)?;
+    let Refunds { refunds, actor } = read(&body)?;
     if refunds.is_empty() || refunds.len() > MOST {
         let detail = format!("send 1 to {MOST} refunds at once");
         return Err(Problem::unprocessable("too-many-refunds", detail));
@@ -159,7 +170,7 @@ pub(super) async fn many(
         Once::Answered(response) => return Ok(response),
         Once::Open(open) => open,
     };
-    let told = apply(open.conn(), &principal, &refunds).await?;
+    let told = apply(open.conn(), &principal, &actor, &refunds).await?;
     let items: Vec<Item> = told
         .into_iter()
         .enumerate()
@@ -173,10 +184,12 @@ pub(super) async fn many(
     open.answer(StatusCode::MULTI_STATUS, &items).await
 }
 
-/// Applies refunds; answers each.
+/// Applies refunds; answers each. What is said of one order several times is done one after the
+/// other, because a total counts from what was refunded before it.
 async fn apply(
     conn: &mut PgConnection,
     principal: &Principal,
+    actor: &str,
     bodies: &[RefundBody<'_>],
 ) -> Result<Vec<Result<Refund200, Problem>>, Problem> {
     let names: Vec<String> = bodies
@@ -184,54 +197,75 @@ async fn apply(
         .map(|b| b.order.clone().unwrap_or_default())
         .collect();
     let found = target::find(conn, principal, &names).await?;
-    let known: Vec<ConversionRef> = found
-        .iter()
-        .flatten()
-        .map(|named| named.conversion)
-        .collect();
-    let locked = reported::lock(conn, &known)
-        .await
-        .map_err(anyhow::Error::from)?;
-    let mut refunded: HashMap<ConversionRef, Money> = locked.into_iter().collect();
+    let by = target::author(principal, "refund", actor);
+    let mut told = Vec::with_capacity(bodies.len());
+    let mut rounds: Vec<Vec<(usize, Named)>> = Vec::new();
+    let mut times: HashMap<ConversionRef, usize> = HashMap::new();
+    for (at, named) in found.into_iter().enumerate() {
+        told.push(match named {
+            Ok(meant) => {
+                let round = times.entry(meant.conversion).or_default();
+                if rounds.len() == *round {
+                    rounds.push(Vec::new());
+                }
+                rounds[*round].push((at, meant));
+                *round += 1;
+                None
+            }
+            Err(problem) => Some(Err(problem)),
+        });
+    }
+    for round in rounds {
+        for (at, answer) in apply_each(conn, &by, bodies, round).await? {
+            told[at] = Some(answer);
+        }
+    }
+    Ok(told.into_iter().flatten().collect())
+}
+
+/// Applies refunds of different orders; answers by their places.
+async fn apply_each(
+    conn: &mut PgConnection,
+    by: &Actor,
+    bodies: &[RefundBody<'_>],
+    named: Vec<(usize, Named)>,
+) -> Result<Vec<(usize, Result<Refund200, Problem>)>, Problem> {
+    let known: Vec<ConversionRef> = named.iter().map(|(_, named)| named.conversion).collect();
+    let locked = reported::lock(conn, &known).await;
+    let locked = locked.map_err(anyhow::Error::from)?;
+    let refunded: HashMap<ConversionRef, Money> = locked.into_iter().collect();
     let now = chance::now();
-    let read: Vec<Result<(Named, Refund), Problem>> = found
-        .into_iter()
-        .zip(bodies)
-        .map(|(named, body)| {
-            let meant = named?;
-            let before = refunded
-                .get(&meant.conversion)
-                .copied()
-                .unwrap_or(meant.refunded);
-            let refund = body.refund(&meant, before, now)?;
-            let after = before.checked_add(refund.amount.money()).unwrap_or(before);
-            refunded.insert(meant.conversion, after);
-            Ok((meant, refund))
-        })
-        .collect();
-    let refunds: Vec<Refund> = read
-        .iter()
-        .flatten()
-        .map(|(_, refund)| refund.clone())
-        .collect();
-    let by = principal.actor("refund");
-    let done = effects::refund(conn, now, &by, &refunds).await;
-    let mut done = done.map_err(anyhow::Error::from)?.into_iter();
-    Ok(read
-        .into_iter()
-        .map(|read| {
-            let (meant, refund) = read?;
-            let done = done
-                .next()
-                .ok_or_else(|| anyhow::anyhow!("a refund has no answer"))?;
-            told(&meant, &refund, done)
-        })
-        .collect())
+    let mut told = Vec::with_capacity(named.len());
+    let mut meant = Vec::with_capacity(named.len());
+    let mut refunds = Vec::with_capacity(named.len());
+    for (at, named) in named {
+        let before = refunded.get(&named.conversion).copied();
+        match bodies[at].refund(&named, before.unwrap_or(named.refunded), now) {
+            Ok(Some(refund)) => {
+                refunds.push(refund);
+                meant.push((at, named));
+            }
+            Ok(None) => told.push((at, Ok(told_before(&named)))),
+            Err(problem) => told.push((at, Err(problem))),
+        }
+    }
+    let done = effects::refund(conn, now, by, &refunds).await;
+    let done = done.map_err(anyhow::Error::from)?;
+    for (((at, named), refund), done) in meant.into_iter().zip(&refunds).zip(done) {
+        told.push((at, self::told(&named, refund, done)));
+    }
+    Ok(told)
 }
 
 impl RefundBody<'_> {
-    /// The refund it means, of an order of which this much was refunded before.
-    fn refund(&self, named: &Named, before: Money, now: DateTime<Utc>) -> Result<Refund, Problem> {
+    /// The refund it means, of an order of which this much was refunded before; nothing, if all
+    /// that it says was refunded already.
+    fn refund(
+        &self,
+        named: &Named,
+        before: Money,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Refund>, Problem> {
         let wrong = |detail: String| Problem::unprocessable("invalid-amount", detail);
         let currency = match self.currency.as_deref().filter(|code| !code.is_empty()) {
             Some(code) => code.to_ascii_uppercase().parse::<Currency>(),
@@ -259,22 +293,45 @@ impl RefundBody<'_> {
                 (rest, Some(format!("rest {rest}")))
             }
         };
-        let amount = Amount::new(amount).map_err(|_| {
-            let detail = format!("{before} is refunded already; there is nothing more to refund");
-            Problem::new(StatusCode::CONFLICT, "nothing-to-refund", detail)
-        })?;
+        let amount = match Amount::new(amount) {
+            Ok(amount) => amount,
+            Err(_) if reference.is_some() => return Ok(None),
+            Err(error) => return Err(wrong(format!("amount: {error}"))),
+        };
         let refund_ref = self.refund_ref.clone().or(reference).ok_or_else(|| {
             let detail = "refund_ref is missing; send your own reference, so that it counts once";
             Problem::unprocessable("field-missing", detail)
         })?;
-        Ok(Refund {
+        let why = Reason {
+            reason_code: self
+                .reason_code
+                .clone()
+                .unwrap_or_else(|| "refund".to_owned()),
+            note: self.note.clone(),
+            actor: String::new(),
+        };
+        let reason = (self.reason_code.is_some() || !self.note.is_empty()).then(|| why.text());
+        Ok(Some(Refund {
             refund_ref,
             order_ref: Some(named.order_ref.clone()),
             book: Some(named.conversion.book),
             occurred_at: self.occurred_at.map_or(now, |at| at.min(now)),
             amount,
+            reason: reason.transpose()?,
             note: self.note.chars().take(500).collect(),
-        })
+        }))
+    }
+}
+
+/// All that was said to be refunded was refunded before.
+fn told_before(named: &Named) -> Refund200 {
+    Refund200 {
+        conversion_id: named.conversion.id,
+        order_ref: named.order_ref.clone(),
+        status: "duplicate",
+        state: None,
+        amount: Money::zero(named.order.currency()),
+        reason: None,
     }
 }
 

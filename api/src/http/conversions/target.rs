@@ -3,26 +3,14 @@
 use axum::http::StatusCode;
 use ledger::Actor;
 use serde::Deserialize;
+use settlement::conversion::reason;
+use settlement::conversion::reason::InvalidReason;
 use settlement::reported::{self, Named};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use crate::http::auth::Principal;
 use crate::http::problem::Problem;
-
-/// Why conversions are decided about.
-pub(super) const REASONS: [&str; 10] = [
-    "review",
-    "refund",
-    "chargeback",
-    "cancellation",
-    "fraud",
-    "duplicate",
-    "test_order",
-    "terms_violation",
-    "quality",
-    "correction",
-];
 
 /// Why something is done, and who says so.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -43,31 +31,29 @@ pub(super) struct Reason {
 impl Reason {
     /// The reason as it is kept.
     pub(super) fn text(&self) -> Result<String, Problem> {
-        if !REASONS.contains(&self.reason_code.as_str()) {
-            let detail = format!("reason_code must be one of {}", REASONS.join(", "));
-            return Err(Problem::unprocessable("unknown-reason", detail));
-        }
-        let note = self.note.trim().replace(char::is_control, " ");
-        if note.chars().count() > 500 {
-            let detail = "note is longer than 500 characters; shorten it";
-            return Err(Problem::unprocessable("note-too-long", detail));
-        }
-        Ok(if note.is_empty() {
-            self.reason_code.clone()
-        } else {
-            format!("{}: {note}", self.reason_code)
+        reason(&self.reason_code, &self.note).map_err(|invalid| {
+            let code = match invalid {
+                InvalidReason::UnknownCode => "unknown-reason",
+                InvalidReason::NoteTooLong => "note-too-long",
+            };
+            Problem::unprocessable(code, invalid.to_string())
         })
     }
+}
 
-    /// Who is named as author.
-    pub(super) fn author(&self, principal: &Principal, route: &str) -> Actor {
-        let actor = principal.actor(route);
-        let person: String = self.actor.trim().chars().take(100).collect();
-        if person.is_empty() {
-            actor
-        } else {
-            Actor::new(format!("{actor} {person}"))
-        }
+/// Who is named as author: the key, and the person behind it if one is named.
+pub(super) fn author(principal: &Principal, route: &str, person: &str) -> Actor {
+    let actor = principal.actor(route);
+    let person: String = person
+        .trim()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(100)
+        .collect();
+    if person.is_empty() {
+        actor
+    } else {
+        Actor::new(format!("{actor} {person}"))
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a sender says of an order, before it is compared with anything.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
-use ledger::{Amount, Currency, Money};
+use ledger::{Currency, Money};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use settlement::conversion::Order;
@@ -29,6 +31,9 @@ pub(super) struct Wanted {
     pub coupon: Option<String>,
     pub plan: Option<String>,
     pub product: Option<String>,
+    pub category: Option<String>,
+    /// The publisher's own marks, `sub1` to `sub5`.
+    pub subs: [Option<String>; 5],
 }
 
 /// The body of `/api/conv`. Amounts keep the digits they were written with.
@@ -52,6 +57,7 @@ struct Body<'a> {
     plan: Option<String>,
     #[serde(alias = "product_id")]
     product: Option<String>,
+    category: Option<String>,
 }
 
 impl Wanted {
@@ -84,6 +90,8 @@ impl Wanted {
             coupon: body.coupon,
             plan: body.plan,
             product: body.product,
+            category: body.category,
+            subs: Default::default(),
         })
     }
 
@@ -110,13 +118,14 @@ impl Wanted {
             .filter(|c| !c.is_empty());
         let tokens = app.programs.tokens().await?;
         let clicked = click.map(|click| ClickRef::parse(click, &tokens, occurred_at));
-        let clicked = clicked.and_then(|read| match read {
-            Ok(clicked) => Some(clicked),
+        order.details.click_check = clicked.as_ref().map(|read| match read {
+            Ok(clicked) => clicked.check().to_owned(),
             Err(ignored) => {
                 tracing::info!(%ignored, order_ref = %self.order_ref, "a click is ignored");
-                None
+                format!("ignored: {ignored}")
             }
         });
+        let clicked = clicked.and_then(Result::ok);
         order.click = clicked.as_ref().map(|clicked| clicked.id);
         let claims = clicked.and_then(|clicked| clicked.claims);
         if let Some(user) = self.user.as_deref().filter(|user| !user.is_empty()) {
@@ -126,6 +135,8 @@ impl Wanted {
         order.coupon = self.coupon.as_deref().and_then(|code| Code::new(code).ok());
         order.details.plan.clone_from(&self.plan);
         order.details.product.clone_from(&self.product);
+        order.details.category.clone_from(&self.category);
+        order.details.subs = self.marks();
         Ok(Reported {
             order,
             // A token speaks for its own program only.
@@ -137,8 +148,16 @@ impl Wanted {
         })
     }
 
+    /// The publisher's marks by their names.
+    fn marks(&self) -> BTreeMap<String, String> {
+        let marks = (1..).zip(&self.subs);
+        marks
+            .filter_map(|(n, sub)| Some((format!("sub{n}"), sub.clone()?)))
+            .collect()
+    }
+
     /// The amount, to the last digit, in the currency it names or the program's.
-    fn amount(&self, program: &Program) -> Result<Amount, Problem> {
+    fn amount(&self, program: &Program) -> Result<Money, Problem> {
         let currency = match self.currency.as_deref().filter(|code| !code.is_empty()) {
             Some(code) => code
                 .trim()
@@ -149,10 +168,14 @@ impl Wanted {
                 })?,
             None => program.currency,
         };
-        let amount = Money::parse(&self.amount, currency).and_then(Amount::new);
-        amount.map_err(|error| {
-            Problem::unprocessable("invalid-amount", format!("order_value: {error}"))
-        })
+        let wrong = |problem: String| {
+            Problem::unprocessable("invalid-amount", format!("order_value: {problem}"))
+        };
+        let amount = Money::parse(&self.amount, currency).map_err(|e| wrong(e.to_string()))?;
+        if amount.is_negative() {
+            return Err(wrong(format!("an order cannot be worth {amount}")));
+        }
+        Ok(amount)
     }
 }
 
@@ -243,7 +266,6 @@ mod tests {
             ("99.001", "USD"),
             ("1.5", "JPY"),
             ("-1.00", "USD"),
-            ("0", "USD"),
             ("1e2", "USD"),
             ("\"1,00\"", "USD"),
             ("\"\"", "USD"),
@@ -258,6 +280,7 @@ mod tests {
             assert!(minor(value, currency).is_err(), "{value} {currency}");
         }
         assert_eq!(minor("1.5", "usd").unwrap(), 150);
+        assert_eq!(minor("0", "USD").unwrap(), 0, "a signup, a free order");
         assert_eq!(minor("1.500", "USD").unwrap(), 150);
     }
 

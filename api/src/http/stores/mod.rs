@@ -57,6 +57,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(zid::webhook))
         .routes(routes!(stripe::webhook))
         .routes(routes!(receive::hook))
+        .route("/webhooks/{source}", axum::routing::post(receive::named))
 }
 
 /// The names of the senders.

@@ -6,11 +6,12 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Path, Request as HttpRequest, State};
 use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, Utc};
+use jobs::effects;
 use ledger::Actor;
 use settlement::identity::{UserHash, UserKey};
+use settlement::inbox::Received;
 use settlement::inbox::connection::{self, ANY_STORE, Asked, Connection};
 use settlement::inbox::fact::{Delivery, Says, What};
-use settlement::inbox::{self, Received};
 use settlement::tracking::secrets;
 use settlement::tracking::token::TokenKeys;
 use uuid::Uuid;
@@ -19,8 +20,8 @@ use super::click;
 use super::proof::Mode;
 use super::reply::Answer;
 use super::sender::{Key, Reading, Request, Sender};
-use super::sender_named;
 use super::settings::Defaults;
+use super::{names, sender_named};
 use crate::http::App;
 use crate::http::problem::Problem;
 use crate::{chance, database};
@@ -79,6 +80,27 @@ pub(super) async fn hook(
         return Err(refused());
     };
     take_in(&app, sender, &incoming, connections).await
+}
+
+/// The same at `/webhooks/shopify` and its like, where many integrations expect it.
+pub(super) async fn named(
+    State(app): State<App>,
+    Path(source): Path<String>,
+    incoming: Incoming,
+) -> Result<Json<Answer>, Problem> {
+    let source = if source == "woocommerce" {
+        "woo"
+    } else {
+        &source
+    };
+    let sender = sender_named(source).ok_or_else(|| {
+        let detail = format!(
+            "no store is called {source}; say one of {}",
+            names().join(", ")
+        );
+        Problem::new(StatusCode::NOT_FOUND, "unknown-sender", detail)
+    })?;
+    receive(&app, sender, incoming).await
 }
 
 /// Takes in a delivery of a sender, whichever of its stores it is from.
@@ -269,7 +291,8 @@ async fn act(
     let mut attempt = 1;
     loop {
         let done = database::commit(&mut conn, async |conn| {
-            inbox::receive(conn, now, &by, connection, delivery, &read_click).await
+            let about = (connection, delivery);
+            effects::receive(conn, now, &by, &app.risk, about, &read_click).await
         })
         .await;
         match done {

@@ -80,7 +80,14 @@ async fn refunds_add_up_and_never_exceed_the_order() {
     // In all: only what is new counts, however often it is said.
     let total = refund(json!({"total_refunded": "40.00"})).await;
     assert_eq!(total.body["amount"]["amount"], "14.50", "{total:?}");
-    assert_eq!(refund(json!({"total_refunded": "40.00"})).await.status, 409);
+    for again in ["40.00", "39.99"] {
+        let again = refund(json!({"total_refunded": again})).await;
+        assert_eq!(
+            (again.status, &again.body["status"]),
+            (200, &json!("duplicate")),
+            "{again:?}"
+        );
+    }
     let much = refund(json!({"refund_ref": "R2", "amount": "60.01"})).await;
     assert_eq!(much.body["status"], "parked", "{much:?}");
     let rest = refund(json!({})).await;
@@ -100,6 +107,151 @@ async fn refunds_add_up_and_never_exceed_the_order() {
         let told = refund(wrong.clone()).await;
         assert!((400..500).contains(&told.status), "{wrong} {told:?}");
     }
+}
+
+#[tokio::test]
+async fn a_refund_has_an_author_and_a_reason_and_many_come_at_once() {
+    let shop = sold("A-1").await;
+    let why = json!({"refund_ref": "R1", "amount": "10.00", "reason_code": "cancellation",
+                     "note": "too late", "actor": "jane"});
+    let told = shop.post("/v1/conversions/A-1/refund", &why).await;
+    assert_eq!(
+        (told.status, &told.body["status"]),
+        (200, &json!("applied")),
+        "{told:?}"
+    );
+    let wrong = json!({"refund_ref": "R2", "amount": "10.00", "reason_code": "mood"});
+    let told = shop.post("/v1/conversions/A-1/refund", &wrong).await;
+    assert_eq!(
+        (told.status, told.kind.as_str()),
+        (422, "application/problem+json"),
+        "{told:?}"
+    );
+    let many = json!({"actor": "joe", "refunds": [
+        {"order": "A-1", "refund_ref": "R3", "amount": "5.50", "reason_code": "chargeback"},
+        {"order": "A-1", "refund_ref": "R3", "amount": "5.50"},
+        {"order": "A-1", "total_refunded": "20.00"},
+        {"order": "B-9", "refund_ref": "R4", "amount": "1"},
+    ]});
+    let told = shop.post("/v1/conversions/refund", &many).await;
+    let each: Vec<_> = told.body.as_array().unwrap().iter().collect();
+    let statuses: Vec<_> = each
+        .iter()
+        .map(|one| one["http_status"].as_i64().unwrap())
+        .collect();
+    assert_eq!(
+        (told.status, statuses),
+        (207, vec![200, 200, 200, 404]),
+        "{told:?}"
+    );
+    assert_eq!(each[1]["status"], "duplicate", "{told:?}");
+    assert_eq!(each[2]["amount"]["amount"], "4.50", "{told:?}");
+    let mut conn = shop.service.connection().await;
+    let kept: Vec<(String, String)> = sqlx::query_as(
+        "select reason, split_part(changed_by, ' ', 2) from settlement.change order by version",
+    )
+    .fetch_all(&mut conn)
+    .await
+    .unwrap();
+    let kept: Vec<_> = kept
+        .iter()
+        .map(|(why, who)| (why.as_str(), who.as_str()))
+        .collect();
+    assert_eq!(
+        kept,
+        [
+            ("refund R1 of 10.00 USD, cancellation: too late", "jane"),
+            ("refund R3 of 5.50 USD, chargeback", "joe"),
+            ("refund total 20.00 USD of 4.50 USD", "joe"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_order_in_another_currency_is_refunded_in_its_own() {
+    let shop = Shop::open(&[]).await;
+    let day = Shop::today();
+    shop.command(&[
+        "rates", "set", "EUR", "USD", &day, "1.10", "--source", "hand",
+    ])
+    .await;
+    let click = shop.click(&mut shop.service.connection().await).await;
+    let mut order = shop.order("E-1", &json!("100.00"));
+    order["order_currency"] = json!("EUR");
+    order["pcps_click"] = json!(click);
+    let told = shop.post("/api/conv", &order).await;
+    assert_eq!(told.body["commission"]["amount"], "11.00", "{told:?}");
+    let part = shop
+        .post(
+            "/v1/conversions/E-1/refund",
+            &json!({"refund_ref": "R1", "amount": "40.00"}),
+        )
+        .await;
+    let applied = json!({"amount": "40.00", "currency": "EUR"});
+    assert_eq!(
+        (&part.body["status"], &part.body["amount"]),
+        (&json!("applied"), &applied)
+    );
+    let rest = shop.post("/v1/conversions/E-1/refund", &json!({})).await;
+    let left = json!({"amount": "60.00", "currency": "EUR"});
+    assert_eq!(
+        (&rest.body["state"], &rest.body["amount"]),
+        (&json!("reversed"), &left),
+        "{rest:?}"
+    );
+    let none = "select count(*) from ledger.account_day group by account_id, book_id
+                having sum(debits) <> sum(credits) limit 1";
+    let mut conn = shop.service.connection().await;
+    let open: Option<i64> = sqlx::query_scalar(none)
+        .fetch_optional(&mut conn)
+        .await
+        .unwrap();
+    assert_eq!(open, None);
+}
+
+#[tokio::test]
+async fn a_signup_is_an_event_without_an_amount_and_earns_what_is_flat() {
+    let shop = Shop::open(&[]).await;
+    let program = [
+        "program",
+        "add",
+        "Club",
+        "--currency",
+        "USD",
+        "--commission",
+        "5.00",
+        "--fee-model",
+        "deducted",
+    ];
+    let made = shop.command(&program).await;
+    shop.command(&["publisher", "add", "Pat", "--brand", "Club"])
+        .await;
+    let key = shop.key(&["--brand", "Club"]).await;
+    let click = uuid::Uuid::from_u128(0xc10b);
+    let mut conn = shop.service.connection().await;
+    sqlx::query(
+        "insert into settlement.click (book_id, id, program_id, publisher_id, clicked_at,
+                                       recorded_at, recorded_by)
+         select g.book_id, $1, g.id, p.id, now() - interval '1 day', now(), 'test'
+         from settlement.program g, settlement.publisher p where g.id = $2::uuid",
+    )
+    .bind(click)
+    .bind(made["program"].as_str().unwrap())
+    .execute(&mut conn)
+    .await
+    .unwrap();
+    let event = json!({"type": "signup", "user_id": "u1", "external_id": "s1", "click_id": click});
+    let post = shop
+        .service
+        .post("/v1/events")
+        .bearer_auth(&key)
+        .json(&event);
+    let told = sent(post).await;
+    assert_eq!(told.body["commission"]["amount"], "5.00", "{told:?}");
+    assert_eq!(told.body["publisher_payout"]["amount"], "4.00", "{told:?}");
+    let free = json!({"brand_order_ref": "F-1", "order_value": 0, "pcps_click": click});
+    let post = shop.service.post("/api/conv").bearer_auth(&key).json(&free);
+    assert_eq!(sent(post).await.body["commission"]["amount"], "5.00");
 }
 
 #[tokio::test]
@@ -134,7 +286,7 @@ async fn a_request_with_a_name_is_done_once_also_by_many_at_once() {
         ask("key-2", &json!({"refund_ref": "R3", "amount": "0"}))
             .await
             .status,
-        409
+        422
     );
     assert_eq!(
         ask("key-2", &json!({"refund_ref": "R3", "amount": "1"}))

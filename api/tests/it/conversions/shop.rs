@@ -91,6 +91,25 @@ impl Shop {
         id
     }
 
+    /// Now, by the clock that the service reads.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "orders are dated by the service's clock"
+    )]
+    pub(crate) fn now() -> chrono::DateTime<chrono::Utc> {
+        chrono::Utc::now()
+    }
+
+    /// Its day, UTC.
+    pub(crate) fn today() -> String {
+        Shop::now().date_naive().to_string()
+    }
+
+    /// What a command prints.
+    pub(crate) async fn text(&self, arguments: &[&str]) -> String {
+        run(&self.service, arguments).await
+    }
+
     /// An order of Acme's.
     pub(crate) fn order(&self, order_ref: &str, value: &Value) -> Value {
         json!({

@@ -3,6 +3,7 @@
 mod bugs;
 mod cases;
 mod senders;
+mod vectors;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +11,7 @@ use chrono::{DateTime, Duration, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -64,7 +65,21 @@ impl Shop {
     }
 
     pub(crate) async fn opened(opened: DateTime<Utc>) -> Shop {
-        let environment = [("ZID_WEBHOOK_SECRET", ZID), ("SALLA_WEBHOOK_SECRET", SALLA)];
+        Shop::with(opened, &[]).await
+    }
+
+    /// Orders are not looked at for signs of fraud: for tests that place many of one click.
+    async fn trusting() -> Shop {
+        Shop::with(
+            now() - Duration::days(20),
+            &[("ENABLE_RISK_SCORING", "false")],
+        )
+        .await
+    }
+
+    async fn with(opened: DateTime<Utc>, more: &[(&str, &str)]) -> Shop {
+        let secrets = [("ZID_WEBHOOK_SECRET", ZID), ("SALLA_WEBHOOK_SECRET", SALLA)];
+        let environment = [&secrets, more].concat();
         let shop = Shop {
             service: Service::with(&[], &environment).await,
             opened,

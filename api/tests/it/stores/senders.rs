@@ -6,9 +6,9 @@ const CLICK: &str = "018f6e2a-7c1d-7a44-9b0e-2f6f3f1c9a10";
 
 impl Shop {
     /// The shop with the stores of the signed deliveries, in dollars.
-    async fn in_dollars() -> Shop {
+    pub(super) async fn in_dollars() -> Shop {
         let opened = "2026-05-04T09:00:00Z".parse().unwrap();
-        let shop = Shop::opened(opened).await;
+        let shop = Shop::with(opened, &[("ENABLE_RISK_SCORING", "false")]).await;
         let name = [
             "program",
             "add",
@@ -26,7 +26,7 @@ impl Shop {
         shop
     }
 
-    async fn connect_panda(&self, source: &str, store: &str, secret: &str) -> String {
+    pub(super) async fn connect_panda(&self, source: &str, store: &str, secret: &str) -> String {
         let file = self.folder.path().join(source);
         std::fs::write(&file, secret).unwrap();
         let mut arguments = vec!["--json", "store", "add", source, "--brand", "Panda"];

@@ -24,6 +24,7 @@ fn click(id: u128, publisher: u128, before: TimeDelta) -> Candidate {
         same_program: true,
         enrolled: true,
         disqualified: None,
+        expired: false,
     }
 }
 
@@ -80,13 +81,14 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
                 Source::Claim,
             ][usize::from(source)];
             let is_click = matches!(source, Source::Click | Source::NamedClick);
-            let [same_program, enrolled, fine, _] = flags;
+            let [same_program, enrolled, fine, expired] = flags;
             Candidate {
                 source,
                 click: is_click.then(|| Uuid::from_u128(u128::from(id))),
                 same_program,
                 enrolled,
                 disqualified: (!fine).then(|| "bot".to_owned()),
+                expired: is_click && expired,
                 ..click(0, publisher, days(age - 2))
             }
         });
@@ -144,7 +146,7 @@ proptest! {
         let decision = decide(&terms, 30, known, candidates.clone());
         let fine = |publisher: Uuid| {
             candidates.iter().any(|it| {
-                it.publisher == publisher && it.enrolled && it.same_program
+                it.publisher == publisher && it.enrolled && it.same_program && !it.expired
                     && it.disqualified.is_none() && it.at <= order()
                     && it.at >= order() - days(30)
             })
@@ -166,6 +168,22 @@ fn the_window_includes_both_its_edges_to_the_microsecond() {
     let decision = decide(&terms, 30, false, all);
     assert_eq!(earned(&decision), [(2, 1), (3, 1)]);
     assert_eq!(whys(&decision), [Why::TooOld, Why::AfterOrder]);
+}
+
+#[test]
+fn of_what_the_browser_keeps_and_what_the_terms_look_back_the_shorter_binds() {
+    let expired = Candidate {
+        expired: true,
+        ..click(2, 2, days(8))
+    };
+    let decision = decide(
+        &modelled("last_click"),
+        30,
+        false,
+        vec![click(1, 1, days(20)), expired],
+    );
+    assert_eq!(earned(&decision), [(1, 1)]);
+    assert_eq!(whys(&decision), [Why::Expired]);
 }
 
 #[test]

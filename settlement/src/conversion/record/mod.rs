@@ -11,7 +11,7 @@ pub(super) mod price;
 pub(super) mod room;
 
 use chrono::{DateTime, Utc};
-use ledger::{Actor, Amount, Money};
+use ledger::{Actor, Money};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -40,8 +40,9 @@ pub struct Order {
     pub order_ref: String,
     /// When it was placed, UTC.
     pub occurred_at: DateTime<Utc>,
-    /// What it was worth; another currency than the program's is converted at a stored rate.
-    pub amount: Amount,
+    /// What it was worth, nothing for a free order or a signup; another currency than the program's
+    /// is converted at a stored rate.
+    pub amount: Money,
     /// Who ordered, by the id that the clicks carry, 1 to 200 characters.
     pub visitor: Option<String>,
     /// The click that the brand names.
@@ -65,13 +66,13 @@ impl Order {
         program: ProgramRef,
         order_ref: impl Into<String>,
         occurred_at: DateTime<Utc>,
-        amount: Amount,
+        amount: impl Into<Money>,
     ) -> Order {
         Order {
             program,
             order_ref: order_ref.into(),
             occurred_at,
-            amount,
+            amount: amount.into(),
             visitor: None,
             click: None,
             publisher: None,
@@ -115,6 +116,9 @@ pub enum OrderRefusal {
     /// No terms were in force.
     #[error("the program had no terms at {0}; add terms that are effective by then")]
     NoTerms(DateTime<Utc>),
+    /// An order cannot be worth less than nothing.
+    #[error("an order cannot be worth {0}; report what was given back as a refund")]
+    Negative(Money),
     /// The order is larger than any order can be.
     #[error("an order of {0} is too large to be meant; check the amount and its decimals")]
     TooLarge(Money),
@@ -165,7 +169,7 @@ pub async fn record(
         if let Some(stands) = standing.get(&event) {
             answers[item.position] = Some(judge(&item, *stands));
         } else {
-            standing.insert(event, item.order.amount.money());
+            standing.insert(event, item.order.amount);
             fresh.push(item);
         }
     }
@@ -214,8 +218,11 @@ fn accept<'a>(
     if let Some(bad) = texts.find(|text| !is_plain(text)) {
         return Err(OrderRefusal::Reference(bad.clone()));
     }
+    if order.amount.is_negative() {
+        return Err(OrderRefusal::Negative(order.amount));
+    }
     if order.amount.minor() > LARGEST_ORDER {
-        return Err(OrderRefusal::TooLarge(order.amount.money()));
+        return Err(OrderRefusal::TooLarge(order.amount));
     }
     let (version, terms) = versions
         .iter()
@@ -227,7 +234,7 @@ fn accept<'a>(
 }
 
 fn judge(item: &Accepted<'_>, stands: Money) -> Recorded {
-    if stands == item.order.amount.money() {
+    if stands == item.order.amount {
         Recorded::Duplicate(item.reference())
     } else {
         Recorded::Conflict(item.reference(), stands)

@@ -123,7 +123,7 @@ fn convert(
     calendar: Calendar,
 ) -> (Option<Money>, Option<Quote>, Money) {
     let Accepted { order, terms, .. } = item;
-    let amount = order.amount.money();
+    let amount = order.amount;
     if amount.currency() == terms.currency {
         return (None, None, amount);
     }

@@ -1,51 +1,14 @@
 //! Pure: the parameters of a postback, under the names that real senders use.
-//!
-//! # Adding a sender
-//!
-//! Its names go into the lists below, the more specific first; a name that means two things is
-//! decided by a parameter that only one of the senders has, as `ref` is by Awin's `cks`.
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use settlement::conversion::Action;
 use uuid::Uuid;
 
+use super::names::{
+    AMOUNT, CLICK, COUPON, CURRENCY, GOAL, MORE, ORDER, PRODUCT, STATUS_MAPS, SUBS, TOKEN,
+};
 use crate::http::conversions::wanted::Wanted;
-
-const CLICK: &[&str] = &[
-    "click_id",
-    "clickid",
-    "transaction_id",
-    "cid",
-    "subid",
-    "cks",
-    "CJEVENT",
-    "cjevent",
-    "pcps_click",
-    "cref",
-];
-const ORDER: &[&str] = &[
-    "order_id",
-    "txid",
-    "tid",
-    "OID",
-    "action_id",
-    "adv_unique1",
-    "brand_order_ref",
-];
-const AMOUNT: &[&str] = &["amount", "sum", "payout", "order_value", "revenue"];
-const CURRENCY: &[&str] = &["currency", "cr", "CURRENCY", "order_currency"];
-const COUPON: &[&str] = &[
-    "coupon_code",
-    "promo_code",
-    "vc",
-    "COUPON",
-    "OrderPromoCode",
-    "coupon",
-];
-const GOAL: &[&str] = &["goal_id", "goal", "et", "adv_event_id", "event_id", "TYPE"];
-/// Names of secrets, which are never kept or logged.
-const TOKEN: &[&str] = &["security_token", "verification_token", "secure", "token"];
 
 /// The parameters of a postback, in the order they came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -99,9 +62,18 @@ impl Fields {
     /// # Errors
     /// A sentence, if the status is none that any sender uses.
     pub(super) fn status(&self) -> Result<Status, String> {
-        let Some(status) = self.get(&["status", "sale_status"]) else {
+        let Some(status) = self.get(&["status"]) else {
             return Ok(Status::Record);
         };
+        let mapped = STATUS_MAPS.iter().find(|(map, _)| {
+            let words = self.get(map).unwrap_or_default().split(',');
+            words
+                .map(str::trim)
+                .any(|word| word.eq_ignore_ascii_case(status))
+        });
+        if let Some((_, status)) = mapped {
+            return Ok(*status);
+        }
         match status.to_ascii_lowercase().as_str() {
             "1" | "approved" | "sale" | "confirmed" => Ok(Status::Decide(Action::Approve)),
             "2" | "pending" | "lead" => Ok(Status::Record),
@@ -161,8 +133,25 @@ impl Fields {
             user: self.get(&["user_id"]).map(str::to_owned),
             coupon: self.get(COUPON).map(str::to_owned),
             plan: self.get(&["plan", "plan_id"]).map(str::to_owned),
-            product: self.get(&["product", "product_id"]).map(str::to_owned),
+            product: self.product(),
+            category: self.category(),
+            subs: SUBS.map(|names| self.get(names).map(str::to_owned)),
         })
+    }
+
+    /// The product of an order that has no other.
+    fn product(&self) -> Option<String> {
+        let several = self.get(MORE).is_some();
+        self.get(PRODUCT).filter(|_| !several).map(str::to_owned)
+    }
+
+    /// The category, or Awin's commission group where an order has but one.
+    fn category(&self) -> Option<String> {
+        let group = || {
+            let (group, amount) = self.get(&["parts"])?.split_once(':')?;
+            (!amount.contains('|')).then_some(group)
+        };
+        self.get(&["category"]).or_else(group).map(str::to_owned)
     }
 
     /// The amount: as it stands, or put together from the items.
@@ -244,129 +233,4 @@ pub(super) enum Status {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn wanted(query: &str) -> Wanted {
-        Fields::read(&[query]).wanted().unwrap()
-    }
-
-    #[test]
-    fn every_sender_is_read_in_its_own_words() {
-        for (sender, query, order, click, amount) in [
-            ("Affise", "clickid=c&action_id=o&sum=1.50", "o", "c", "1.50"),
-            (
-                "TUNE",
-                "transaction_id=c&amount=2&adv_unique1=o",
-                "o",
-                "c",
-                "2",
-            ),
-            (
-                "Everflow",
-                "transaction_id=c&amount=2&order_id=o",
-                "o",
-                "c",
-                "2",
-            ),
-            ("Voluum", "cid=c&txid=o&payout=3", "o", "c", "3"),
-            (
-                "Keitaro",
-                "subid=c&tid=o&payout=3&status=sale",
-                "o",
-                "c",
-                "3",
-            ),
-            ("Awin", "cks=c&ref=o&amount=4&cr=GBP", "o", "c", "4"),
-            (
-                "Awin parts",
-                "cks=c&ref=o&parts=A:1.25|B:2.25",
-                "o",
-                "c",
-                "3.5",
-            ),
-            (
-                "CJ",
-                "CJEVENT=c&OID=o&AMT1=10&QTY1=2&AMT2=5&DISCOUNT=1.50",
-                "o",
-                "c",
-                "23.5",
-            ),
-            (
-                "CJ items",
-                "CJEVENT=c&OID=o&ITEM1=x&AMT1=10&QTY1=2&DCNT1=3",
-                "o",
-                "c",
-                "17",
-            ),
-            ("ours", "ref=c&order_id=o&order_value=7", "o", "c", "7"),
-            (
-                "no order",
-                "click_id=c&amount=1&goal=signup",
-                "click c signup",
-                "c",
-                "1",
-            ),
-        ] {
-            let wanted = wanted(query);
-            let click = Some(click.to_owned());
-            assert_eq!(
-                (
-                    wanted.order_ref.as_str(),
-                    &wanted.click,
-                    wanted.amount.as_str()
-                ),
-                (order, &click, amount),
-                "{sender}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_coupon_has_many_names() {
-        let codes = [
-            "coupon_code",
-            "promo_code",
-            "vc",
-            "COUPON",
-            "OrderPromoCode",
-        ];
-        for code in codes {
-            let query = format!("click_id=c&amount=1&{code}=SPRING");
-            assert_eq!(wanted(&query).coupon.as_deref(), Some("SPRING"), "{code}");
-        }
-    }
-
-    #[test]
-    fn a_status_asks_for_what_its_sender_means() {
-        let status = |text: &str| Fields::read(&[&format!("status={text}")]).status();
-        assert_eq!(status("1"), Ok(Status::Decide(Action::Approve)));
-        assert_eq!(status("2"), Ok(Status::Record));
-        assert_eq!(status("3"), Ok(Status::Decline));
-        assert_eq!(status("5"), Ok(Status::Decide(Action::Hold)));
-        assert_eq!(status("lead"), Ok(Status::Record));
-        assert_eq!(status("sale"), Ok(Status::Decide(Action::Approve)));
-        assert_eq!(status("rejected"), Ok(Status::Decline));
-        assert!(status("9").is_err());
-        assert_eq!(Fields::default().status(), Ok(Status::Record));
-    }
-
-    #[test]
-    fn no_token_is_ever_kept() {
-        for name in TOKEN {
-            let fields = Fields::read(&[&format!("order_id=A&{name}=pc_live_secret")]);
-            assert_eq!(fields.token(), Some("pc_live_secret"));
-            assert_eq!(fields.redacted(), format!("order_id=A&{name}=redacted"));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_query_breaks_it(query in ".{0,200}") {
-            let fields = Fields::read(&[&query]);
-            let _ = (fields.wanted(), fields.status(), fields.redacted(), fields.is_test());
-        }
-    }
-}
+mod tests;

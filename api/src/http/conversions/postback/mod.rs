@@ -6,6 +6,7 @@
 //! they do not look at the status; only what should be tried again is a 503.
 
 mod fields;
+mod names;
 
 use std::net::SocketAddr;
 
@@ -84,23 +85,29 @@ async fn answer(
         ),
         Err(denied) => (None, Err(refused(denied))),
     };
+    let outcome = |outcome, detail: &str, known: Option<&Principal>| PostbackOutcome {
+        id: chance::id(),
+        book: known.and_then(|p| p.book().ok().flatten()),
+        key: known.map(|p| p.key().id),
+        path: uri.path().to_owned(),
+        query: fields.redacted(),
+        outcome,
+        detail: detail.to_owned(),
+    };
     let done = match done {
-        Ok(reply) => Ok(reply),
-        Err(Refusal(outcome, problem, stands)) => {
-            let kept = PostbackOutcome {
-                id: chance::id(),
-                book: known.as_ref().and_then(|p| p.book().ok().flatten()),
-                key: known.as_ref().map(|p| p.key().id),
-                path: uri.path().to_owned(),
-                query: fields.redacted(),
-                outcome,
-                detail: problem.detail().to_owned(),
-            };
+        Ok(reply) => {
+            if reply.test {
+                let detail = "a test: answered, and not recorded";
+                keep(app, outcome(Outcome::Test, detail, known.as_ref())).await;
+            }
+            Ok(reply)
+        }
+        Err(Refusal(refused, problem, stands)) => {
             // What is to be tried again is no outcome yet.
             if problem.status() < 500 {
-                keep(app, kept).await;
+                keep(app, outcome(refused, problem.detail(), known.as_ref())).await;
             }
-            Err(Refusal(outcome, problem, stands))
+            Err(Refusal(refused, problem, stands))
         }
     };
     words(done, wants_text(uri.path(), headers))
