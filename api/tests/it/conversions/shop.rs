@@ -127,7 +127,11 @@ impl Shop {
     /// Another process of the service on the same database.
     pub(crate) async fn beside(&self, arguments: &[&str]) -> (Child, String) {
         let mut command = self.service.command(&["serve", "--listen", "127.0.0.1:0"]);
+        // Each process keeps its clicks in a folder of its own.
+        let spool = self.service.file("spool-beside");
         let mut child = command
+            .arg("--spool")
+            .arg(spool)
             .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
