@@ -89,6 +89,7 @@ create table settlement.credit (
     constraint credit_owes_or_not check (publisher_due >= 0)
 );
 comment on table settlement.credit is 'distributed by book_id: who earns what of a conversion that several publishers share, by its version, append-only; minor units';
+create index credit_of_publisher on settlement.credit (book_id, publisher_id);
 
 create view settlement.earning as
     select c.book_id, c.id as conversion_id, c.program_id, c.currency, 1::smallint as position,

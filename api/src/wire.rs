@@ -5,6 +5,7 @@
 //! A struct with the fields as they are called outside, `From` what the crates to the left answer,
 //! and [`Listed`] with the order of its columns.
 
+mod figures;
 mod link;
 mod offer;
 mod party;
@@ -15,6 +16,10 @@ use serde_json::Value;
 use crate::output::Columns;
 use crate::stdout;
 
+pub(crate) use figures::{
+    ClickView, CommissionView, FiguresView, OwedView, RecentView, ReversalView, SubView,
+    SummaryView,
+};
 pub(crate) use link::{KindOfLink, LinkView, TokenKeyView, Tracked, TrackingView};
 pub(crate) use offer::Offer;
 pub(crate) use party::{

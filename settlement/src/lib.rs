@@ -10,6 +10,7 @@
 //! | [`tracking`] | who clicked |
 //! | [`identity`], [`coupon`] | which user that was, who brought them, whose code they used |
 //! | [`attribution`] | which clicks, codes or names an order is credited to |
+//! | [`figures`] | what is read of clicks, orders and earnings |
 //! | [`commission`], [`fees`] | what an order pays, and what each party owes or earns |
 //! | [`conversion`] | an order, from pending to approved or reversed; refunds |
 //! | [`inbox`] | what stores deliver, in whatever order it comes |
@@ -32,6 +33,7 @@ pub mod commission;
 pub mod conversion;
 pub mod coupon;
 pub mod fees;
+pub mod figures;
 pub mod fraud;
 pub mod gate;
 pub mod identity;

@@ -12,6 +12,7 @@ mod close;
 mod db;
 mod demo;
 mod export;
+mod figures;
 mod import;
 mod init;
 mod jobs;
@@ -164,6 +165,9 @@ enum Command {
     /// Read orders, refunds or decisions from a CSV file.
     #[command(subcommand)]
     Import(import::Command),
+    /// What publishers earn and brands owe.
+    #[command(subcommand)]
+    Figures(figures::Command),
     /// Tell the story behind any id: entry, order, refund, conversion or click.
     Trace(trace::Args),
     /// Show what the accounts hold.
@@ -236,6 +240,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Keys(command) => keys::run(&global, command).await,
         Command::Store(command) => store::run(&global, command).await,
         Command::Import(command) => import::run(&global, command).await,
+        Command::Figures(command) => figures::run(&global, command).await,
         Command::Trace(args) => trace::run(&global, args).await,
         Command::Balance(args) => balance::run(&global, args).await,
         Command::TrialBalance(args) => trial_balance::run(&global, args).await,
