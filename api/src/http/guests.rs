@@ -34,10 +34,6 @@ impl Guest {
     }
 
     /// Refuses who tries too many codes.
-    #[expect(
-        dead_code,
-        reason = "whoever answers whether a code exists asks it first"
-    )]
     pub(crate) fn may_try_codes(&self) -> Result<(), Problem> {
         self.may(&CODES)
     }

@@ -11,6 +11,7 @@ mod books;
 mod clicks;
 mod cluster;
 mod conversions;
+mod figures;
 mod import;
 mod outbound;
 mod proofs;

@@ -105,7 +105,7 @@ impl Earned {
         )
     }
 
-    /// Earnings per click, at four places more than it needs: clicks earn fractions of a cent.
+    /// Earnings per click, at four places: clicks earn fractions of a cent.
     #[must_use]
     pub fn per_click(&self, clicks: i64) -> Option<Decimal> {
         let total = self.total().ok()?;
@@ -123,7 +123,9 @@ impl Figures {
 
 fn per(whole: Decimal, parts: i64, places: u32) -> Option<Decimal> {
     let each = whole.checked_div(parts.into())?;
-    Some(each.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero))
+    let mut each = each.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero);
+    each.rescale(places);
+    Some(each)
 }
 
 /// A publisher's figures since a moment, by one of its marks: `sub1` is the first.

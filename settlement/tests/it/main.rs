@@ -9,6 +9,7 @@
 mod access;
 mod attribution;
 mod facts;
+mod figures;
 mod fixture;
 mod guards;
 mod identity;
