@@ -53,7 +53,7 @@ fn shown(name: &str, told: &Told) {
     for (drawn, word) in [
         ("[0-9a-f]{8}-[0-9a-f-]{27}", "(an id)"),
         (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "(a moment)"),
-        ("p-[a-z0-9]{6,}", "(a code)"),
+        ("pat-[a-z0-9]{8}", "(a slug)"),
         (
             r#""next_cursor": "[^"]+""#,
             r#""next_cursor": "(a cursor)""#,
