@@ -8,6 +8,7 @@
 mod figures;
 mod link;
 mod offer;
+mod office;
 mod party;
 
 use serde::Serialize;
@@ -16,12 +17,10 @@ use serde_json::Value;
 use crate::output::Columns;
 use crate::stdout;
 
-pub(crate) use figures::{
-    ClickView, CommissionView, FiguresView, OwedView, RecentView, ReversalView, SubView,
-    SummaryView,
-};
+pub(crate) use figures::{FiguresView, RecentView, SubView, SummaryView};
 pub(crate) use link::{KindOfLink, LinkView, TokenKeyView, Tracked, TrackingView};
 pub(crate) use offer::Offer;
+pub(crate) use office::{ClickView, CommissionView, OwedView, ReversalView};
 pub(crate) use party::{
     BrandView, ChangeView, EnrolmentView, ProgramView, PublisherView, TermsView,
 };

@@ -3,8 +3,8 @@
 //!
 //! Redirects therefore never wait for Postgres and lose nothing: whatever was confirmed survives a
 //! `kill -9` and a power cut, and is copied when the service is back. Clicks that come together
-//! share one write and one sync; none waits for others to come. A click's id is its key in Postgres,
-//! so one that is copied twice is one.
+//! share one write and one sync; none waits for others to come. A click's id is its key in
+//! Postgres, so one that is copied twice is one.
 //!
 //! | module | answers |
 //! |---|---|

@@ -78,8 +78,8 @@ pub async fn outcome(
     let last_converted_at = rows.iter().map(|row| row.last).max();
     let conversions = rows.into_iter().map(|row| {
         Ok(Converted {
-            value: money(click, row.value, &row.currency)?,
-            commission: money(click, row.gross, &row.currency)?,
+            value: money(&click, row.value, &row.currency)?,
+            commission: money(&click, row.gross, &row.currency)?,
             state: row.state,
             count: row.count,
         })

@@ -60,7 +60,7 @@ pub struct Whose {
 }
 
 /// Money out of minor units as they are stored.
-fn money(whose: impl ToString, minor: i64, currency: &str) -> Result<Money, FiguresError> {
+fn money(whose: &impl ToString, minor: i64, currency: &str) -> Result<Money, FiguresError> {
     let wrong = |problem: ledger::MoneyError| FiguresError::Inconsistent {
         whose: whose.to_string(),
         problem: problem.to_string(),
@@ -88,7 +88,7 @@ async fn books(
     .await?;
     rows.into_iter()
         .map(|row| {
-            let currency = money(whose.publisher, 0, &row.currency)?.currency();
+            let currency = money(&whose.publisher, 0, &row.currency)?.currency();
             Ok((BookId::from_value(row.book_id), currency))
         })
         .collect()

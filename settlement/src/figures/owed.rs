@@ -79,7 +79,7 @@ pub struct Commission {
     /// The brand's own reference of the order.
     pub order_ref: String,
     /// Gross commission.
-    pub commission: Money,
+    pub gross: Money,
     /// Its state.
     pub state: String,
     /// What was ordered, if one thing was.
@@ -140,7 +140,7 @@ pub async fn commissions(
     rows.into_iter()
         .map(|row| {
             Ok(Commission {
-                commission: money(row.id, row.gross, &row.currency)?,
+                gross: money(&row.id, row.gross, &row.currency)?,
                 id: row.id,
                 brand: row.brand,
                 order_ref: row.order_ref,

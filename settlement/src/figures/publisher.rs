@@ -247,7 +247,7 @@ async fn conversions(
         let figures = figures.entry(row.mark).or_default();
         figures.conversions.add(&row.state, row.count);
         if matches!(row.state.as_str(), "pending" | "on_hold" | "approved") {
-            let value = money(whose.publisher, row.value, &row.currency)?;
+            let value = money(&whose.publisher, row.value, &row.currency)?;
             let earned = figures.in_currency(value.currency());
             earned.orders += row.count;
             earned.order_value =
@@ -353,7 +353,7 @@ async fn earnings(
     .fetch_all(conn)
     .await?;
     for row in rows {
-        let sum = money(whose.publisher, row.sum, &row.currency)?;
+        let sum = money(&whose.publisher, row.sum, &row.currency)?;
         let earned = figures
             .entry(row.mark)
             .or_default()

@@ -74,7 +74,7 @@ pub async fn conversions(
     rows.into_iter()
         .map(|row| {
             Ok(RecentConversion {
-                amount: money(whose.publisher, row.due, &row.currency)?,
+                amount: money(&whose.publisher, row.due, &row.currency)?,
                 state: row.state,
                 occurred_at: row.occurred_at,
                 sub: row.sub1,

@@ -110,7 +110,7 @@ async fn live(conn: &mut PgConnection, lives: &[Life], program: settlement::part
         for (step_number, step) in life.steps.iter().enumerate() {
             match step {
                 Step::Decide(action) => {
-                    drop(decided(conn, "2011-01-20 00:00", *action, &[conversion]).await)
+                    drop(decided(conn, "2011-01-20 00:00", *action, &[conversion]).await);
                 }
                 Step::Refund(cents) => {
                     let worth =

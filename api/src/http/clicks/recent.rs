@@ -1,5 +1,5 @@
-//! Which clicks came a moment ago, for telling that another repeats them. Affects counts only, so it
-//! lies in this process's memory, is bounded, and may forget.
+//! Which clicks came a moment ago, for telling that another repeats them. Affects counts only, so
+//! it lies in this process's memory, is bounded, and may forget.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};

@@ -93,7 +93,8 @@ pub(crate) struct WhichOnes {
     /// Only those of at least so much: `50` and `limit=20` show the recent large ones.
     #[param(example = "50.00")]
     at_least: Option<String>,
-    /// Only those in this state: pending, on_hold, approved, rejected, reversed or unattributed.
+    /// Only those in this state: `pending`, `on_hold`, `approved`, `rejected`, `reversed` or
+    /// `unattributed`.
     #[param(example = "approved")]
     state: Option<String>,
 }
