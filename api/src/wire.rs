@@ -19,7 +19,7 @@ use crate::stdout;
 
 pub(crate) use figures::{FiguresView, RecentView, SubView, SummaryView};
 pub(crate) use link::{KindOfLink, LinkView, TokenKeyView, Tracked, TrackingView};
-pub(crate) use offer::Offer;
+pub(crate) use offer::{Offer, pays};
 pub(crate) use office::{ClickView, CommissionView, OwedView, ReversalView};
 pub(crate) use party::{
     BrandView, ChangeView, EnrolmentView, ProgramView, PublisherView, TermsView,

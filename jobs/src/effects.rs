@@ -8,22 +8,24 @@
 //! What it never does: send anything (that is a job, after the commit), or tell anybody twice of
 //! one change.
 
+mod stores;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use ledger::{Actor, Currency, Money};
 use settlement::conversion::{
     self, Action, Changed, ConversionError, ConversionRef, Decision, Order, Recorded, Refund,
-    Refunded, State,
+    Refunded, State, auto,
 };
 use settlement::fraud::RiskSettings;
-use settlement::inbox::connection::Connection;
-use settlement::inbox::fact::Delivery;
-use settlement::inbox::{self, InboxError, Outcome, ReadClick, Received};
+use settlement::inbox::InboxError;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::postback::values::{Facts, values};
 use crate::postback::{DELIVER, Event, Payload};
 use crate::queue::{self, NewJob, QueueError};
+
+pub use stores::receive;
 
 /// A change that publishers may hear of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -179,41 +181,25 @@ pub async fn decide_each(
     Ok(answers)
 }
 
-/// Takes in a delivery of a store and tells the publisher where its order stands now, if that
-/// changed; see [`inbox::receive`].
-pub async fn receive(
+/// Approves what is due by the terms, so many at once, and tells the publishers; answers how many.
+/// See [`auto::approve_due`].
+pub async fn approve_due(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
     by: &Actor,
-    risk: &RiskSettings,
-    (connection, delivery): (&Connection, &Delivery),
-    read_click: ReadClick<'_>,
-) -> Result<Received, EffectError> {
-    let received =
-        inbox::receive(&mut *conn, now, by, risk, connection, delivery, read_click).await?;
-    let step = match &received.outcome {
-        Outcome::Done { steps, .. } if !received.replayed => steps.last(),
-        Outcome::Done { .. }
-        | Outcome::Ignored { .. }
-        | Outcome::Waiting
-        | Outcome::NotReferred
-        | Outcome::Refused { .. } => None,
-    };
-    let effect = step.zip(received.conversion).and_then(|(step, it)| {
-        let event = match (step.as_str(), it.state) {
-            ("release", _) => Event::Released,
-            (refunded, State::Pending | State::Approved | State::OnHold(_))
-                if refunded.starts_with("refunded") =>
-            {
-                Event::Adjusted
-            }
-            (_, state) => event_of(state)?,
-        };
-        let conversion = it.reference;
-        Some(Effect { conversion, event })
-    });
-    enqueue(conn, now, effect.as_slice()).await?;
-    Ok(received)
+    limit: i64,
+) -> Result<usize, EffectError> {
+    let approved = auto::approve_due(&mut *conn, now, by, limit).await?;
+    let effects: Vec<Effect> = approved
+        .iter()
+        .filter(|(_, changed)| matches!(changed, Changed::To(_)))
+        .map(|(conversion, _)| Effect {
+            conversion: *conversion,
+            event: Event::Approved,
+        })
+        .collect();
+    enqueue(conn, now, &effects).await?;
+    Ok(effects.len())
 }
 
 /// What a conversion that came into a state now is to its publisher.

@@ -154,6 +154,12 @@ enum Command {
     /// Make, end and list links, and the keys that sign their tokens.
     #[command(subcommand)]
     Link(manage::LinkCommand),
+    /// Coupon codes of publishers.
+    #[command(subcommand)]
+    Coupon(manage::CouponCommand),
+    /// Rates, tiers and marks of single publishers.
+    #[command(subcommand)]
+    Rule(manage::RuleCommand),
     /// List who changed which party, when and why.
     Changes(manage::ChangesArgs),
     /// Make, list, rotate and revoke API keys.
@@ -236,6 +242,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Publisher(command) => manage::publisher(&global, command).await,
         Command::Enrolment(command) => manage::enrolment(&global, command).await,
         Command::Link(command) => manage::link(&global, command).await,
+        Command::Coupon(command) => manage::coupon(&global, command).await,
+        Command::Rule(command) => manage::rule(&global, command).await,
         Command::Changes(args) => manage::changes(&global, args).await,
         Command::Keys(command) => keys::run(&global, command).await,
         Command::Store(command) => store::run(&global, command).await,

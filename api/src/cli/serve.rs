@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::jobs::due;
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::Global;
 use super::risk::RiskArgs;
 use super::work::WorkerArgs;
+use crate::chance;
 use crate::database::Database;
 use crate::http::clicks::{self, Clicks};
 use crate::http::conversions::Programs;
@@ -83,6 +85,9 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     });
     let forgetting = tokio::spawn(forget(app.clone()));
     tokio::spawn(stops(stop.clone()));
+    if args.work {
+        due::begin(&mut *app.pool.acquire().await?, chance::now()).await?;
+    }
     let working = args.work.then(|| {
         let worker = args.worker.worker(database.pool(args.worker.connections()));
         let stop = stop.clone();

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use ::jobs::due::{self, Due};
 use ::jobs::outside::Reach;
 use ::jobs::postback::Deliver;
 use ::jobs::queue::{self, Registry, Settings, Worker};
@@ -19,7 +20,8 @@ const REMEMBERED_DAYS: i64 = 30;
 /// How many are forgotten in one statement.
 const FORGOTTEN_AT_ONCE: i64 = 10_000;
 
-/// Do what has to be done later or outside: tell publishers of their conversions. Any number may
+/// Do what has to be done later or outside: tell publishers of their conversions, and approve
+/// those whose days for review have passed. Any number may
 /// work on one database. Stops on Ctrl-C or SIGTERM, when what is under way is done; what a killed
 /// one leaves is done by another a minute later.
 #[derive(Debug, clap::Args)]
@@ -59,7 +61,7 @@ impl WorkerArgs {
             at_once: self.jobs_at_once.into(),
             ..Settings::new(format!("worker {}", std::process::id()))
         };
-        let registry = Registry::new().with(deliver);
+        let registry = Registry::new().with(deliver).with(Due);
         Worker::new(pool, Arc::new(chance::now), registry, settings)
     }
 }
@@ -78,7 +80,10 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let database = Database::open(&global.place()).await?;
     let pool = database.pool(args.worker.connections());
     let before = chance::now() - TimeDelta::days(REMEMBERED_DAYS);
-    queue::prune(&mut *pool.acquire().await?, before, FORGOTTEN_AT_ONCE).await?;
+    let mut conn = pool.acquire().await?;
+    queue::prune(&mut conn, before, FORGOTTEN_AT_ONCE).await?;
+    due::begin(&mut conn, chance::now()).await?;
+    drop(conn);
     let worker = args.worker.worker(pool.clone());
     if args.once {
         let runs = worker.drain().await?;

@@ -6,7 +6,7 @@ use ledger::{Amount, Currency, Money, Rate, Rounding};
 use serde::Deserialize;
 use serde_json::Value;
 use settlement::attribution::AttributionTerms;
-use settlement::commission::{CommissionRule, Flat, Percentage};
+use settlement::commission::{CommissionRule, Flat, FrozenRate, Percentage};
 use settlement::fees::FeeModel;
 use settlement::rules::Rules;
 use settlement::terms::{Presentation, RecognitionPoint, Terms, Unattributed};
@@ -81,6 +81,16 @@ fn json(text: &str) -> Result<Value, serde_json::Error> {
     serde_json::from_str(text)
 }
 
+/// What an order pays, as people write it: a share such as 10%, or an amount such as 5.00.
+pub(crate) fn pays(text: &str, currency: Currency) -> anyhow::Result<FrozenRate> {
+    if text.ends_with('%') {
+        let rate = text.parse::<Rate>()?;
+        return Ok(FrozenRate::Percentage(Percentage { rate }));
+    }
+    let amount = Amount::new(Money::parse(text, currency)?)?;
+    Ok(FrozenRate::Flat(Flat { amount }))
+}
+
 impl Offer {
     /// The first version of a program's terms.
     pub(crate) fn first(&self) -> anyhow::Result<Terms> {
@@ -152,17 +162,11 @@ impl Offer {
         let Some(commission) = &self.commission else {
             return Ok(None);
         };
-        let rule = if commission.ends_with('%') {
-            CommissionRule::Percentage(Percentage {
-                rate: commission.parse::<Rate>()?,
-            })
-        } else {
-            let money = Money::parse(commission, currency)?;
-            CommissionRule::Flat(Flat {
-                amount: Amount::new(money)?,
-            })
-        };
-        Ok(Some(rule))
+        Ok(Some(match pays(commission, currency)? {
+            FrozenRate::Percentage(percentage) => CommissionRule::Percentage(percentage),
+            FrozenRate::Flat(flat) => CommissionRule::Flat(flat),
+            FrozenRate::Combined(_) => anyhow::bail!("a commission is a share or an amount"),
+        }))
     }
 
     fn fee_reading(&self, latest: Option<FeeModel>) -> anyhow::Result<Option<FeeModel>> {

@@ -16,6 +16,7 @@ mod import;
 mod outbound;
 mod proofs;
 mod readme;
+mod rederive;
 mod service;
 mod spool;
 mod stores;

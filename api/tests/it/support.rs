@@ -82,7 +82,14 @@ static BOOKS: LazyLock<Books> = LazyLock::new(|| {
     // Both come to an empty folder at once: one makes the cluster, the other waits and shares it.
     let holder = hold(&root, &data);
     let demo = answer(counterfoil(&data).arg("demo"));
-    for copy in ["tampered", "rewritten", "disagreeing", "closing", "later"] {
+    for copy in [
+        "tampered",
+        "rewritten",
+        "disagreeing",
+        "closing",
+        "later",
+        "rederived",
+    ] {
         let create = format!("create database {copy} template counterfoil");
         let psql = ["db", "psql", "--dbname", "postgres", "--quiet", "--command"];
         answer(counterfoil(&data).args(psql).arg(create)).with(0);

@@ -143,6 +143,53 @@ pub async fn add_rate_rules(
     Ok(())
 }
 
+/// A rate rule as it stands, for lists.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Listed {
+    /// Its id.
+    pub id: Uuid,
+    /// Only this publisher's orders.
+    pub publisher: Option<String>,
+    /// Only orders of this product.
+    pub product: Option<String>,
+    /// Only of this plan.
+    pub plan: Option<String>,
+    /// Only of this category.
+    pub category: Option<String>,
+    /// Only first orders, or repeat ones.
+    pub kind: Option<String>,
+    /// From when on, UTC.
+    pub effective_from: DateTime<Utc>,
+    /// What they pay, as JSON; nothing ends the rule before it.
+    pub pays: Option<serde_json::Value>,
+    /// Why.
+    pub reason: String,
+    /// Who said so.
+    pub created_by: String,
+}
+
+/// The rate rules of a program, the oldest first.
+pub async fn of_program(
+    conn: &mut PgConnection,
+    program: ProgramRef,
+) -> Result<Vec<Listed>, sqlx::Error> {
+    sqlx::query_as!(
+        Listed,
+        r#"
+        select r.id, p.name as "publisher?", r.product, r.plan, r.category, r.kind,
+               r.effective_from, r.pays, r.reason, r.created_by
+        from settlement.rate_rule r
+        left join settlement.publisher p on p.id = r.publisher_id
+        where r.book_id = $1 and r.program_id = $2
+        order by r.effective_from, r.created_at, r.id
+        "#,
+        program.book.value(),
+        program.id,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// Gives tiers by hand.
 ///
 /// # Errors

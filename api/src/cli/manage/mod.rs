@@ -1,4 +1,5 @@
-//! `counterfoil brand`, `publisher`, `program`, `enrolment`, `link`, `changes`: who takes part.
+//! `counterfoil brand`, `publisher`, `program`, `enrolment`, `link`, `coupon`, `rule`, `changes`:
+//! who takes part, and what was promised.
 //!
 //! Every step asks for its `--reason` and is kept with it, with who took it and when.
 
@@ -8,6 +9,7 @@ mod enrolment;
 mod link;
 mod program;
 mod publisher;
+mod special;
 
 use ledger::Actor;
 use settlement::party::PartyError;
@@ -22,6 +24,7 @@ pub(crate) use enrolment::{EnrolmentCommand, run as enrolment};
 pub(crate) use link::{LinkCommand, run as link};
 pub(crate) use program::{ProgramCommand, run as program};
 pub(crate) use publisher::{PublisherCommand, run as publisher};
+pub(crate) use special::{CouponCommand, RuleCommand, coupon, rule};
 
 /// As many rows as a list on the command line has at most.
 const ROWS: i64 = 1_000_000;

@@ -3,6 +3,7 @@
 mod decisions;
 mod postback;
 pub(crate) mod shop;
+mod special;
 mod trail;
 
 use serde_json::{Value, json};
