@@ -80,8 +80,8 @@ async fn no_click_that_was_answered_is_lost_however_often_the_service_is_killed(
 #[tokio::test]
 async fn a_spool_is_shown_and_drained_without_a_service() {
     let (mut shop, slug) = tracked("pcps_click", &[]).await;
-    let show = async |shop: &Shop| shop.command(&["spool"]).await;
-    let used = show(&shop).await;
+    let listed = async |shop: &Shop| shop.command(&["spool"]).await;
+    let used = listed(&shop).await;
     assert_eq!(used["used_by"], shop.service.pid().to_string(), "{used}");
     let drain = shop
         .service
@@ -103,7 +103,7 @@ async fn a_spool_is_shown_and_drained_without_a_service() {
     let id: Uuid = carried(&answer, "pcps_click").unwrap().parse().unwrap();
     shop.service.kill().await;
     held.rollback().await.unwrap();
-    let left = show(&shop).await;
+    let left = listed(&shop).await;
     assert_eq!(
         (&left["used_by"], left["waiting"].as_u64() >= Some(1)),
         (&Value::Null, true),
@@ -115,7 +115,7 @@ async fn a_spool_is_shown_and_drained_without_a_service() {
     let count = clicks(&shop).await;
     assert_eq!(shop.command(&["spool", "drain"]).await["copied"], 0);
     assert_eq!(clicks(&shop).await, count);
-    assert_eq!(show(&shop).await["waiting"], 0);
+    assert_eq!(listed(&shop).await["waiting"], 0);
 }
 
 #[tokio::test]
@@ -171,12 +171,12 @@ async fn a_full_disk_is_answered_honestly_and_recovers() {
         let filler = disk.0.path().join("filler");
         let _ = std::fs::write(&filler, vec![0; 1 << 20]);
         let before = clicks(&shop).await;
-        let mut last = 0;
+        let mut answered = 0;
         // What a file has room for still, in its last block, is taken.
         for _ in 0..40 {
-            last = visit(&shop, &path).send().await.unwrap().status().as_u16();
+            answered = visit(&shop, &path).send().await.unwrap().status().as_u16();
         }
-        assert_eq!(last, status);
+        assert_eq!(answered, status);
         let shown = shop.command(&["spool", "--spool", &folder]).await;
         let lost = shown["lost"].as_u64().unwrap();
         assert_eq!(lost > 0, setting == "redirect", "{shown}");
