@@ -212,6 +212,67 @@ async fn orders_alike_add_up_to_a_hold() {
 }
 
 #[tokio::test]
+async fn one_referrer_before_orders_at_three_brands_and_an_unusual_order_are_seen_with_evidence() {
+    let (db, mut conn, acme) = program(terms()).await;
+    let bolt = add_program(&mut conn, "Bolt", terms()).await;
+    let cave = add_program(&mut conn, "Cave", terms()).await;
+    let mut owner = db.connection().await;
+    let risk = RiskSettings {
+        score_threshold: 50,
+        ..RiskSettings::default()
+    };
+    // Twenty usual orders of the publisher, days before.
+    let usual: Vec<Order> = (0..20)
+        .map(|n| order(cave, &format!("U{n}"), "2010-11-20 08:00", "10.00 USD"))
+        .collect();
+    let _ = orders(&mut conn, "2010-11-20 09:00", &usual).await;
+    let mut seen = Vec::new();
+    for (n, program, worth) in [
+        (1, acme, "10.00 USD"),
+        (2, bolt, "10.00 USD"),
+        (3, cave, "50.01 USD"),
+    ] {
+        let clicked = click(program, n, "v", at("2010-12-01 08:00"));
+        let _ = clicks(&mut conn, &[clicked]).await;
+        sqlx::query(
+            "insert into settlement.click_request (book_id, id, path, method, referrer, recorded_at)
+             values ($1, $2, '/go', 'GET', 'https://farm.example/', now())",
+        )
+        .bind(program.book.value())
+        .bind(Uuid::from_u128(n))
+        .execute(&mut owner)
+        .await
+        .unwrap();
+        let one = Order {
+            publisher: None,
+            click: Some(Uuid::from_u128(n)),
+            ..order(program, "R1", "2010-12-01 08:20", worth)
+        };
+        seen.extend(taken(&mut conn, &risk, &[one]).await);
+    }
+    assert_eq!(
+        seen,
+        [State::Pending, State::Pending, HELD],
+        "20 and 30 are 50"
+    );
+    let it = ConversionRef::of_order(cave, "R1");
+    let signals = fraud::signals_of(&mut conn, it).await.unwrap();
+    let shown: Vec<_> = signals
+        .iter()
+        .map(|found| (found.signal.as_str(), found.evidence.clone()))
+        .collect();
+    let referrer = serde_json::json!({"brands": 3, "minutes": 10});
+    let unusual = serde_json::json!({"minor": 5001, "earlier": 20, "earlier_minor": 20_000});
+    assert_eq!(
+        shown,
+        [
+            ("REFERRER_REUSED_ACROSS_MERCHANTS", referrer),
+            ("UNUSUAL_ORDER_VALUE", unusual),
+        ]
+    );
+}
+
+#[tokio::test]
 async fn more_than_fifteen_percent_taken_back_in_thirty_days_is_a_finding() {
     let (_db, mut conn, program) = program(terms()).await;
     let batch: Vec<Order> = (0..20)
