@@ -11,6 +11,7 @@
 mod applications;
 mod brands;
 mod changes;
+mod coupons;
 mod enrolments;
 mod links;
 mod programs;
@@ -47,6 +48,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(links::list, links::add))
         .routes(routes!(links::end))
         .routes(routes!(links::tracking, links::track))
+        .routes(routes!(coupons::list, coupons::add))
+        .routes(routes!(coupons::end))
         .routes(routes!(changes::list))
 }
 

@@ -36,6 +36,47 @@ async fn a_code_is_given_to_a_publisher_ended_and_listed_by_command() {
 }
 
 #[tokio::test]
+async fn a_code_is_given_ended_and_seen_over_http_by_whom_it_concerns() {
+    let shop = Shop::open(&[]).await;
+    let network = shop.key(&["--network"]).await;
+    let publisher = shop.key(&["--publisher", "Pat"]).await;
+    let post = async |key: &str, path: &str, body: Value| {
+        sent(shop.service.post(path).bearer_auth(key).json(&body)).await
+    };
+    let since = (Shop::now() - TimeDelta::days(1)).to_rfc3339();
+    let code = json!({"program": "Acme", "publisher": "Pat", "code": "fall",
+                      "valid_from": since});
+    let made = post(&network, "/v1/coupons", code.clone()).await;
+    assert_eq!(
+        (made.status, &made.body["code"]),
+        (201, &json!("FALL")),
+        "{made:?}"
+    );
+    assert_eq!(
+        post(&network, "/v1/coupons", code.clone()).await.status,
+        409
+    );
+    assert_eq!(post(&publisher, "/v1/coupons", code).await.status, 403);
+    let earned = ordered(&shop, "H-1", json!({"coupon": "Fall"})).await;
+    assert_eq!(earned.body["state"], "pending", "{earned:?}");
+    let list = async |key: &str| {
+        let request = shop.service.request("/v1/coupons?program=Acme");
+        sent(request.bearer_auth(key)).await
+    };
+    for key in [&network, &publisher, &shop.keys[0]] {
+        let listed = list(key).await;
+        assert_eq!(listed.body[0]["code"], "FALL", "{listed:?}");
+    }
+    assert_eq!(list(&shop.keys[1]).await.status, 403, "another brand's");
+    let end = json!({"program": "Acme", "code": "FALL"});
+    let ended = post(&network, "/v1/coupons/end", end.clone()).await;
+    assert!(ended.body[0]["ended_at"].is_string(), "{ended:?}");
+    assert_eq!(post(&network, "/v1/coupons/end", end).await.status, 409);
+    let late = ordered(&shop, "H-2", json!({"coupon": "FALL"})).await;
+    assert_eq!(late.body["state"], "unattributed", "{late:?}");
+}
+
+#[tokio::test]
 async fn a_rate_of_its_own_a_tier_and_a_mark_count_from_the_next_order_on() {
     let shop = Shop::open(&[]).await;
     let click = shop.click(&mut shop.service.connection().await).await;
