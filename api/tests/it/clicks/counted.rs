@@ -303,6 +303,13 @@ async fn a_script_is_told_where_its_visitor_goes_and_why_a_click_does_not_count(
         ask(cross, "Mozilla/5.0 Firefox/2").await["disqualifyReason"],
         "SEC_FETCH_SITE"
     );
+    let kept = async || {
+        let reasons = reasons(&shop).await;
+        let has = |reason: &str| reasons.iter().any(|known| known == reason);
+        let wanted = ["DUPLICATE_RECENT", "INVALID_REFERRER", "SEC_FETCH_SITE"];
+        wanted.into_iter().all(has).then_some(())
+    };
+    eventually("what does not count is kept with its reason", kept).await;
     let unknown = sent(script(&shop, "prod_9", page)).await;
     assert_eq!(unknown.status, 404, "{unknown:?}");
     let wrong = sent(
