@@ -14,6 +14,7 @@ mod http;
 mod intake;
 mod key;
 mod output;
+mod service;
 mod spool;
 mod wire;
 

@@ -148,6 +148,14 @@ pub async fn conversions_of(
         join settlement.conversion c on c.book_id = r.book_id and c.program_id = r.program_id
              and c.order_ref = r.order_ref
         where r.kind = 'refund' and (r.external_ref = $2 or r.id = $1)
+        union
+        select c.book_id, c.id from settlement.inbox i
+        join settlement.store_connection s on s.id = i.connection_id
+        left join settlement.store_order o on o.book_id = i.book_id
+             and o.connection_id = i.connection_id and o.order_key = i.order_key
+        join settlement.conversion c on c.book_id = i.book_id and c.program_id = s.program_id
+             and c.order_ref = s.order_prefix || coalesce(o.alias_of, i.order_key)
+        where i.facts @> jsonb_build_array(jsonb_build_object('reference', $2::text))
         "#,
         id,
         asked,

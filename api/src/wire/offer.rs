@@ -26,6 +26,37 @@ pub(crate) enum FeeReading {
     House,
 }
 
+/// What the network shows as its revenue.
+#[derive(Debug, Clone, Copy, clap::ValueEnum, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Presented {
+    /// Its fee.
+    Agent,
+    /// The whole commission; what publishers earn is a cost.
+    Principal,
+}
+
+/// When a commission stands in the books.
+#[derive(Debug, Clone, Copy, clap::ValueEnum, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Recognised {
+    /// When it is approved.
+    Approval,
+    /// When it is ordered; the fee waits for the approval.
+    Conversion,
+}
+
+/// What becomes of an order that nobody referred.
+#[derive(Debug, Clone, Copy, clap::ValueEnum, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Unreferred {
+    /// It is recorded and earns nobody anything.
+    RecordOnly,
+    /// Its commission is the network's.
+    HouseIncome,
+}
+
 /// What terms say. In a first version currency, commission and fee model are needed; in a later one
 /// what is left out stays as it was.
 #[derive(Debug, Clone, Default, clap::Args, Deserialize, ToSchema)]
@@ -55,6 +86,19 @@ pub(crate) struct Offer {
     #[serde(default)]
     #[schema(example = "20%")]
     pub(crate) fee: Option<String>,
+    /// Whether the network shows its fee as revenue, or the whole commission: `agent` unless said
+    /// otherwise.
+    #[arg(long)]
+    #[serde(default)]
+    pub(crate) presentation: Option<Presented>,
+    /// When a commission stands in the books: `approval` unless said otherwise.
+    #[arg(long)]
+    #[serde(default)]
+    pub(crate) recognition_point: Option<Recognised>,
+    /// What becomes of an order that nobody referred: `record_only` unless said otherwise.
+    #[arg(long)]
+    #[serde(default)]
+    pub(crate) unattributed: Option<Unreferred>,
     /// How many days a click earns an order, 1 to 365: 30 unless another number is given.
     #[arg(long, value_parser = clap::value_parser!(i32).range(1..=365))]
     #[serde(default)]
@@ -141,6 +185,21 @@ impl Offer {
                 "lookback_days is {days}; use 1 to 365"
             );
             terms.lookback_days = days;
+        }
+        match self.presentation {
+            Some(Presented::Agent) => terms.presentation = Presentation::Agent,
+            Some(Presented::Principal) => terms.presentation = Presentation::Principal,
+            None => {}
+        }
+        match self.recognition_point {
+            Some(Recognised::Approval) => terms.recognition_point = RecognitionPoint::Approval,
+            Some(Recognised::Conversion) => terms.recognition_point = RecognitionPoint::Conversion,
+            None => {}
+        }
+        match self.unattributed {
+            Some(Unreferred::RecordOnly) => terms.unattributed = Unattributed::RecordOnly,
+            Some(Unreferred::HouseIncome) => terms.unattributed = Unattributed::HouseIncome,
+            None => {}
         }
         if let Some(attribution) = &self.attribution {
             terms.attribution =

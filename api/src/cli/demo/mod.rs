@@ -1,11 +1,14 @@
 //! `counterfoil demo`: real orders and refunds, replayed on their own dates into balanced books.
 //!
-//! It goes through the same functions as everything else, with time passed in; ids follow from the
-//! file, so every machine comes to the same books, entry for entry and hash for hash, and running
-//! it again changes nothing. The embedded quarter year is real (see `api/demo/README.md`).
+//! It runs a service of its own and talks to it over HTTP as the world does: visitors follow links,
+//! brands report orders, stores send webhooks, the office sets up and approves. The clock is set to
+//! the day that is replayed and ids follow from it, so every machine comes to the same books, entry
+//! for entry and hash for hash, and running it again changes nothing. The embedded quarter year is
+//! real (see `api/demo/README.md`).
 
 mod network;
 mod replay;
+mod shop;
 mod source;
 mod summary;
 
@@ -13,6 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use self::shop::Shop;
 use super::Global;
 use crate::output;
 
@@ -31,8 +35,13 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let started = Instant::now();
     let source = source::read(args.orders.as_deref(), args.refunds.as_deref())?;
     let (database, mut conn) = global.connect().await?;
-    let programs = network::create(&mut conn, &source).await?;
-    let replayed = replay::replay(&mut conn, &source, &programs, !global.json).await?;
+    let founded = network::founded(&source);
+    network::found(&mut conn, founded).await?;
+    let shop = Shop::open(&database, &mut conn, &global.data, founded).await?;
+    let offers = network::create(&shop, &mut conn, &source).await?;
+    shop.know_links().await?;
+    let replayed = replay::replay(&shop, &mut conn, &source, &offers, !global.json).await?;
+    shop.close(&mut conn).await?;
     let summary = summary::draw(&mut conn, global, &source, replayed).await?;
     drop(conn);
     database.leave()?;

@@ -1,22 +1,20 @@
 //! The demo's network: a brand per country, a publisher per hashed customer, and terms that show
-//! every fee model, rule, presentation and recognition point at work.
+//! every fee model, rule, presentation and recognition point at work. The office sets it up over
+//! HTTP, as any network would.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use ledger::{Actor, Amount, Currency, Money, MoneyError, Rate, Rounding};
-use settlement::attribution::AttributionTerms;
-use settlement::commission::{
-    CommissionError, CommissionRule, Flat, FrozenRate, Percentage, Tier, Tiered, Volume,
-};
-use settlement::fees::FeeModel;
-use settlement::party::{self, NewParty, NewProgram, ProgramRef};
-use settlement::rules::Rules;
-use settlement::terms::{Presentation, RecognitionPoint, Terms, Unattributed};
+use ledger::{Actor, Currency};
+use serde_json::{Value, json};
+use settlement::inbox::connection::{self, Connection};
+use settlement::party::{self, ProgramRef};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::shop::{Shop, secret};
 use super::source::Source;
 use crate::database;
 
@@ -28,20 +26,39 @@ pub(super) fn id(kind: &str, name: &str) -> Uuid {
     Uuid::new_v5(&DEMO, format!("{kind}:{name}").as_bytes())
 }
 
-/// Programs by brand, publishers by name.
-pub(super) struct Parties {
-    pub(super) programs: HashMap<String, ProgramRef>,
-    pub(super) publishers: HashMap<String, Uuid>,
+/// Where a brand's orders go, and how its clicks are marked.
+pub(super) struct Offer {
+    pub(super) program: ProgramRef,
+    /// The parameter in which the shop finds the click.
+    pub(super) parameter: &'static str,
+    /// The domain of the brand's store.
+    pub(super) store: String,
+    /// The path of each publisher's link.
+    pub(super) links: HashMap<String, String>,
 }
 
-/// Creates the network and everybody in it; does nothing where they are there already.
-pub(super) async fn create(conn: &mut PgConnection, source: &Source) -> anyhow::Result<Parties> {
-    let first = source
-        .orders
-        .first()
-        .map_or(DateTime::UNIX_EPOCH, |row| row.occurred_at);
-    let now = first - TimeDelta::days(31);
+/// The moment at which the network is set up.
+pub(super) fn founded(source: &Source) -> DateTime<Utc> {
+    let first = source.orders.first();
+    first.map_or(DateTime::UNIX_EPOCH, |row| row.occurred_at) - TimeDelta::days(31)
+}
+
+/// Creates the network; does nothing when it is there already.
+pub(super) async fn found(conn: &mut PgConnection, at: DateTime<Utc>) -> anyhow::Result<()> {
     let by = Actor::new("cli:demo");
+    database::commit(conn, async |conn| {
+        settlement::network::create(conn, at, &by, "Demo Network", Tz::UTC).await
+    })
+    .await?;
+    Ok(())
+}
+
+/// Sets up everybody; what is there already stays as it is.
+pub(super) async fn create(
+    shop: &Shop,
+    conn: &mut PgConnection,
+    source: &Source,
+) -> anyhow::Result<HashMap<String, Offer>> {
     let mut enrolled: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut currencies: BTreeMap<&str, Currency> = BTreeMap::new();
     for row in &source.orders {
@@ -49,108 +66,143 @@ pub(super) async fn create(conn: &mut PgConnection, source: &Source) -> anyhow::
         let publishers = enrolled.entry(&row.brand).or_default();
         publishers.extend(row.publisher.as_deref());
     }
-    let brands: Vec<NewParty> = enrolled.keys().map(|name| named("brand", name)).collect();
     let names: BTreeSet<&str> = enrolled.values().flatten().copied().collect();
-    let publishers: Vec<NewParty> = names.iter().map(|name| named("publisher", name)).collect();
-    let programs = currencies
-        .iter()
-        .map(|(brand, currency)| program(brand, *currency, now))
-        .collect::<Result<Vec<_>, CommissionError>>()?;
-    database::commit(conn, async |conn| -> anyhow::Result<Parties> {
-        settlement::network::create(conn, now, &by, "Demo Network", Tz::UTC).await?;
-        party::create_brands(conn, now, &by, &brands).await?;
-        party::create_publishers(conn, now, &by, &publishers).await?;
-        party::create_programs(conn, now, &by, &programs).await?;
-        let parties = Parties {
-            programs: party::programs_by_brand(conn)
-                .await?
-                .into_iter()
-                .filter_map(|(brand, programs)| Some((brand, programs.first()?.1)))
-                .collect(),
-            publishers: party::publishers_by_name(conn).await?,
-        };
-        let enrolments: Vec<(ProgramRef, Uuid)> = enrolled
-            .iter()
-            .flat_map(|(brand, publishers)| publishers.iter().map(move |p| (*brand, *p)))
-            .map(|(brand, publisher)| (parties.programs[brand], parties.publishers[publisher]))
-            .collect();
-        party::enrol(conn, now, &by, &enrolments).await?;
-        Ok(parties)
+    for name in names {
+        shop.manage("/v1/publishers", &json!({ "name": name }))
+            .await?;
+    }
+    for (brand, currency) in &currencies {
+        shop.manage("/v1/brands", &json!({ "name": brand })).await?;
+        let program = program(brand, *currency);
+        shop.manage("/v1/programs", &program).await?;
+        let (preset, _) = marks(brand);
+        let track = json!({
+            "dest_url": format!("https://{}/welcome", domain(brand)), "preset": preset,
+            "domain": format!(".{}", domain(brand)), "reason": "the demo begins",
+        });
+        let path = format!("/v1/programs/{}/tracking", encoded(&full_name(brand)));
+        shop.manage(&path, &track).await?;
+        for publisher in &enrolled[brand] {
+            let pair = json!({ "program": full_name(brand), "publisher": publisher });
+            shop.manage("/v1/enrolments", &pair).await?;
+            let path = format!(
+                "/v1/enrolments/{}/{publisher}/approve",
+                encoded(&full_name(brand))
+            );
+            let why = json!({ "reason": "known for good content" });
+            shop.manage(&path, &why).await?;
+        }
+    }
+    offers(conn, &enrolled).await
+}
+
+/// What was set up, as the database has it, and a store for each brand that tells of refunds.
+async fn offers(
+    conn: &mut PgConnection,
+    enrolled: &BTreeMap<&str, BTreeSet<&str>>,
+) -> anyhow::Result<HashMap<String, Offer>> {
+    let by = Actor::new("cli:demo");
+    let now = crate::chance::now();
+    database::commit(conn, async |conn| -> anyhow::Result<_> {
+        let programs = party::programs_by_brand(conn).await?;
+        let links = settlement::tracking::manage::list(conn, None, None, None, i64::MAX).await?;
+        let mut offers = HashMap::new();
+        for brand in enrolled.keys() {
+            let program = programs.get(*brand).and_then(|programs| programs.first());
+            let program = program
+                .with_context(|| format!("{brand} has no program"))?
+                .1;
+            let store = domain(brand);
+            let connection = Connection {
+                id: id("store", brand),
+                program,
+                source: "shopify".to_owned(),
+                store: store.clone(),
+                order_prefix: String::new(),
+                secrets: vec![secret(&store)],
+                header: None,
+                mode: None,
+                auto_approve_on_paid: false,
+                record_all: false,
+            };
+            connection::add(conn, now, &by, &connection).await?;
+            let own = links.iter().filter(|link| link.program_id == program.id);
+            let offer = Offer {
+                program,
+                parameter: marks(brand).1,
+                store,
+                links: own
+                    .map(|link| (link.publisher.clone(), format!("/go/{}", link.slug)))
+                    .collect(),
+            };
+            offers.insert((*brand).to_owned(), offer);
+        }
+        Ok(offers)
     })
     .await
 }
 
-fn named(kind: &str, name: &str) -> NewParty {
-    NewParty {
-        id: id(kind, name),
-        name: name.to_owned(),
+fn full_name(brand: &str) -> String {
+    format!("{brand}/{brand} shop")
+}
+
+fn encoded(part: &str) -> String {
+    url::form_urlencoded::byte_serialize(part.as_bytes())
+        .collect::<String>()
+        .replace('+', "%20")
+}
+
+/// The domain of a brand's shop.
+fn domain(brand: &str) -> String {
+    let letters = brand.to_ascii_lowercase();
+    let plain = letters.replace(|sign: char| !sign.is_ascii_alphanumeric(), "-");
+    format!("{plain}.shop.example")
+}
+
+/// How a brand's clicks are marked, and the parameter that its shop finds the click in.
+fn marks(brand: &str) -> (&'static str, &'static str) {
+    match brand {
+        "Germany" => ("tb_affiliate", "ref"),
+        "France" => ("op_cref", "cref"),
+        "EIRE" | "Netherlands" => ("signed", "aff_ref"),
+        _ => ("pcps_click", "pcps_click"),
     }
 }
 
 /// A brand's program. Each of the larger brands shows another way to run one.
-fn program(
-    brand: &str,
-    currency: Currency,
-    now: DateTime<Utc>,
-) -> Result<NewProgram, CommissionError> {
-    let percent = |percent: i64| Rate::percent(percent.into());
-    let share = |of: i64| -> Result<CommissionRule, MoneyError> {
-        Ok(CommissionRule::Percentage(Percentage {
-            rate: percent(of)?,
-        }))
-    };
-    let fee = percent(20)?;
-    let mut terms = Terms {
-        effective_from: now,
-        currency,
-        rule: share(10)?,
-        fee_model: FeeModel::TwoSided { rate: fee },
-        rounding: Rounding::HalfUp,
-        recognition_point: RecognitionPoint::Approval,
-        presentation: Presentation::Agent,
-        unattributed: Unattributed::RecordOnly,
-        lookback_days: 30,
-        attribution: AttributionTerms::default(),
-        rules: Rules::default(),
-    };
+fn program(brand: &str, currency: Currency) -> Value {
+    let mut terms = json!({
+        "currency": currency.code(), "commission": "10%", "fee_model": "two_sided", "fee": "20%",
+    });
+    let mut set = |name: &str, value: Value| terms[name] = value;
     match brand {
-        "United Kingdom" => terms.rule = tiered(currency)?,
-        "Germany" => terms.fee_model = FeeModel::Deducted { rate: fee },
-        "France" => terms.fee_model = FeeModel::OnTop { rate: fee },
-        "EIRE" => {
-            let five = Money::rounded(5.into(), currency, Rounding::HalfUp)?;
-            terms.rule = CommissionRule::Flat(Flat {
-                amount: Amount::new(five)?,
-            });
+        "United Kingdom" => {
+            set("commission", Value::Null);
+            set("rule", tiered(currency));
         }
-        "Spain" => terms.presentation = Presentation::Principal,
-        "Belgium" => terms.recognition_point = RecognitionPoint::Conversion,
-        "Netherlands" => terms.fee_model = FeeModel::House,
+        "Germany" => set("fee_model", json!("deducted")),
+        "France" => set("fee_model", json!("on_top")),
+        "EIRE" => set("commission", json!("5.00")),
+        "Spain" => set("presentation", json!("principal")),
+        "Belgium" => set("recognition_point", json!("conversion")),
+        "Netherlands" => set("fee_model", json!("house")),
         _ => {}
     }
-    Ok(NewProgram {
-        id: id("program", brand),
-        brand: brand.to_owned(),
-        name: format!("{brand} shop"),
-        terms,
-    })
+    json!({ "brand": brand, "name": format!("{brand} shop"), "terms": terms })
 }
 
 /// 8 % to begin with, 10 % for a publisher who sold for 2,000, 12 % from 10,000 on.
-fn tiered(currency: Currency) -> Result<CommissionRule, CommissionError> {
-    let tier = |name: &str, from: i64, percent: i64| -> Result<Tier, CommissionError> {
-        let from = Money::rounded(from.into(), currency, Rounding::HalfUp)?;
-        let rate = Rate::percent(percent.into())?;
-        Ok(Tier {
-            name: name.to_owned(),
-            from: Some(Volume::OrderValue(from)),
-            pays: FrozenRate::Percentage(Percentage { rate }),
+fn tiered(currency: Currency) -> Value {
+    let tier = |name: &str, from: &str, rate: &str| {
+        json!({
+            "name": name,
+            "from": {"order_value": {"amount": from, "currency": currency.code()}},
+            "pays": {"rule": "percentage", "rate": rate},
         })
     };
-    let tiers = vec![
-        tier("start", 0, 8)?,
-        tier("silver", 2_000, 10)?,
-        tier("gold", 10_000, 12)?,
-    ];
-    Ok(CommissionRule::Tiered(Tiered::new(tiers)?))
+    json!({"rule": "tiered", "tiers": [
+        tier("start", "0.00", "0.08"),
+        tier("silver", "2000.00", "0.10"),
+        tier("gold", "10000.00", "0.12"),
+    ]})
 }

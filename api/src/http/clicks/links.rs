@@ -95,6 +95,13 @@ impl Links {
         Ok(Links(ArcSwap::from_pointee(read(&mut conn).await?)))
     }
 
+    /// Reads everything again.
+    pub(super) async fn renew(&self, pool: &PgPool) -> anyhow::Result<()> {
+        let mut conn = pool.acquire().await?;
+        self.0.store(Arc::new(read(&mut conn).await?));
+        Ok(())
+    }
+
     /// The map as it stands.
     pub(super) fn now(&self) -> arc_swap::Guard<Arc<Map>> {
         self.0.load()
@@ -180,10 +187,7 @@ async fn listen(clicks: &Clicks, pool: &PgPool) -> anyhow::Result<()> {
     listener.listen(CHANNEL).await?;
     loop {
         // After listening has begun, so that no change falls between.
-        let mut conn = pool.acquire().await?;
-        let map = read(&mut conn).await?;
-        drop(conn);
-        clicks.links.0.store(Arc::new(map));
+        clicks.links.renew(pool).await?;
         match tokio::time::timeout(QUIET, listener.try_recv()).await {
             Ok(Ok(Some(_))) => {
                 let end = tokio::time::Instant::now() + BURST;

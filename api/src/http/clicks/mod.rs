@@ -130,6 +130,16 @@ impl Clicks {
         Ok(clicks)
     }
 
+    /// Reads all links again, for who cannot wait to hear of a change.
+    pub(crate) async fn read_links(&self, pool: &PgPool) -> anyhow::Result<()> {
+        self.links.renew(pool).await
+    }
+
+    /// Reads the salts of these days again, for whose clock jumps.
+    pub(crate) async fn read_salts(&self, pool: &PgPool) -> anyhow::Result<()> {
+        self.salts.renew(pool).await
+    }
+
     /// Forgets whom nobody has heard of lately; called now and then.
     pub(crate) fn forget(&self) {
         self.by_address.retain_recent();

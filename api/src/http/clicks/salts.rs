@@ -1,5 +1,5 @@
 //! Salts in memory: an address is only ever kept as its HMAC under the salt of its day (UTC).
-//! Today's and tomorrow's are read ahead, so midnight finds Postgres awake or not.
+//! Yesterday's, today's and tomorrow's are read ahead, so midnight finds Postgres awake or not.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,12 +18,18 @@ use crate::chance;
 /// How often salts are looked at.
 const OFTEN: Duration = Duration::from_mins(10);
 
-/// The salts of today and tomorrow.
+/// The salts of the days around now.
 pub(super) struct Salts(ArcSwap<Vec<Salt>>);
 
 impl Salts {
     pub(super) async fn read(pool: &PgPool) -> anyhow::Result<Salts> {
         Ok(Salts(ArcSwap::from_pointee(read(pool).await?)))
+    }
+
+    /// Reads them again.
+    pub(super) async fn renew(&self, pool: &PgPool) -> anyhow::Result<()> {
+        self.0.store(Arc::new(read(pool).await?));
+        Ok(())
     }
 
     /// An address as it may be kept; nothing when its day has no salt, which only happens when
@@ -38,9 +44,12 @@ impl Salts {
 async fn read(pool: &PgPool) -> anyhow::Result<Vec<Salt>> {
     let now = chance::now();
     let today = now.date_naive();
-    let mut fresh = vec![(today, chance::bytes()?)];
-    if let Some(tomorrow) = today.checked_add_days(Days::new(1)) {
-        fresh.push((tomorrow, chance::bytes()?));
+    let ahead = today.checked_add_days(Days::new(1));
+    // Around midnight a click may be judged by the clock of the day before.
+    let days = [today.checked_sub_days(Days::new(1)), Some(today), ahead];
+    let mut fresh = Vec::new();
+    for day in days.into_iter().flatten() {
+        fresh.push((day, chance::bytes()?));
     }
     let mut conn = pool.acquire().await?;
     Ok(secrets::salts(&mut conn, now, &fresh).await?)
@@ -53,9 +62,8 @@ pub(super) async fn follow(clicks: Arc<Clicks>, pool: PgPool, stop: Cancellation
             () = tokio::time::sleep(OFTEN) => {}
             () = stop.cancelled() => return,
         }
-        match read(&pool).await {
-            Ok(salts) => clicks.salts.0.store(Arc::new(salts)),
-            Err(error) => tracing::warn!(%error, "salts of addresses could not be read ahead"),
+        if let Err(error) = clicks.salts.renew(&pool).await {
+            tracing::warn!(%error, "salts of addresses could not be read ahead");
         }
     }
 }
