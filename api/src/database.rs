@@ -110,6 +110,16 @@ impl Database {
         Ok(migrated)
     }
 
+    /// Lets Postgres look at how full its tables are, which it does by itself once a minute: for
+    /// who fills them in seconds, and would go on with plans made while they were empty.
+    pub(crate) async fn analyze(&self) -> anyhow::Result<()> {
+        let connected = self.owner.connect().await;
+        let mut conn = connected.context("the database does not answer")?;
+        sqlx::query("analyze").execute(&mut conn).await?;
+        conn.close().await?;
+        Ok(())
+    }
+
     /// A connection that works as the service role.
     pub(crate) async fn service(&self) -> anyhow::Result<PgConnection> {
         let mut conn = self

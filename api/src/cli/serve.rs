@@ -42,7 +42,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let service = Service::start(args.settings, &database, &global.data, stop.clone()).await?;
     tokio::spawn(stops(stop.clone()));
     if args.work {
-        due::begin(&mut *app.pool.acquire().await?, chance::now()).await?;
+        due::begin(&mut *service.app.pool.acquire().await?, chance::now()).await?;
     }
     let working = args.work.then(|| {
         let worker = args.worker.worker(database.pool(args.worker.connections()));

@@ -40,7 +40,8 @@ pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode>
     let shop = Shop::open(&database, &mut conn, &global.data, founded).await?;
     let offers = network::create(&shop, &mut conn, &source).await?;
     shop.know_links().await?;
-    let replayed = replay::replay(&shop, &mut conn, &source, &offers, !global.json).await?;
+    let replayed =
+        replay::replay(&database, &shop, &mut conn, &source, &offers, !global.json).await?;
     shop.close(&mut conn).await?;
     let summary = summary::draw(&mut conn, global, &source, replayed).await?;
     drop(conn);

@@ -16,13 +16,17 @@ use sqlx::PgConnection;
 use super::network::{Offer, id};
 use super::shop::Shop;
 use super::source::Source;
+use crate::chance;
 use crate::cli::import::{orders, refunds};
-use crate::{chance, database};
+use crate::database::{self, Database};
 
 /// How long an order may come back before its conversion is approved.
 const REVIEW_DAYS: i64 = 14;
 /// The day of the month on which the month before is closed.
 const CLOSING_DAY: u32 = 5;
+
+/// After so many days Postgres looks at how full its tables are.
+const ANALYZED: [i64; 6] = [0, 1, 3, 8, 20, 50];
 
 /// What was done.
 #[derive(Debug, Default, Clone)]
@@ -38,6 +42,7 @@ pub(super) struct Replayed {
 
 /// Replays everything on its own dates; what is there already stays as it is.
 pub(super) async fn replay(
+    database: &Database,
     shop: &Shop,
     conn: &mut PgConnection,
     source: &Source,
@@ -76,6 +81,9 @@ pub(super) async fn replay(
                 &mut replayed,
             )
             .await?;
+        }
+        if ANALYZED.contains(&(day - first).num_days()) {
+            database.analyze().await?;
         }
         let morning = day.and_time(NaiveTime::MIN).and_utc() + TimeDelta::hours(6);
         approve(conn, morning, &mut replayed).await?;
