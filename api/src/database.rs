@@ -50,6 +50,7 @@ pub(crate) struct Database {
     cluster: Option<Cluster>,
     service: PgConnectOptions,
     owner: PgConnectOptions,
+    patient: bool,
 }
 
 impl Database {
@@ -77,6 +78,7 @@ impl Database {
                 cluster: None,
                 service: owner.clone(),
                 owner,
+                patient: true,
             });
         }
         let cluster = cluster(place)?;
@@ -86,7 +88,14 @@ impl Database {
             service: owner.clone(),
             owner,
             cluster: Some(cluster),
+            patient: true,
         })
+    }
+
+    /// Commits of its pools need not wait for the disk: for a replay, which begins again when it
+    /// is interrupted.
+    pub(crate) fn hurry(&mut self) {
+        self.patient = false;
     }
 
     /// How many migrations the database lacks.
@@ -136,10 +145,16 @@ impl Database {
 
     /// Connections that work as the service role, opened as they are needed.
     pub(crate) fn pool(&self, connections: u32) -> PgPool {
+        let patient = self.patient;
         PgPoolOptions::new()
             .max_connections(connections)
-            .after_connect(|conn, _| {
+            .after_connect(move |conn, _| {
                 Box::pin(async move {
+                    if !patient {
+                        sqlx::query("set synchronous_commit = off")
+                            .execute(&mut *conn)
+                            .await?;
+                    }
                     // Nobody's request may hold locks for ever.
                     sqlx::query("set role counterfoil_service")
                         .execute(&mut *conn)

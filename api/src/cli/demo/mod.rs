@@ -34,7 +34,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(global: &Global, args: Args) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let source = source::read(args.orders.as_deref(), args.refunds.as_deref())?;
-    let (database, mut conn) = global.connect().await?;
+    let (mut database, mut conn) = global.connect().await?;
+    database.hurry();
     let founded = network::founded(&source);
     network::found(&mut conn, founded).await?;
     let shop = Shop::open(&database, &mut conn, &global.data, founded).await?;
