@@ -1,4 +1,4 @@
-//! Day by day: visits, orders, refunds, approvals; on the fifth of a month the one before is closed.
+//! Day by day: visits, orders, refunds, approvals; each month is closed on the fifth after it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::Ipv4Addr;
