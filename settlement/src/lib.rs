@@ -15,6 +15,7 @@
 //! | [`conversion`] | an order, from pending to approved or reversed; refunds |
 //! | [`inbox`] | what stores deliver, in whatever order it comes |
 //! | [`rules`], [`rates`] | rates of their own, caps, bonuses; currencies at stored rates |
+//! | [`invoice`] | what brands are billed |
 //! | [`fraud`] | what looks wrong about an order, and is held |
 //! | [`chart`], [`posting`] | which accounts, which entries |
 //! | [`reconcile`], [`close`] | whether books and conversions agree; the end of a month |
@@ -38,6 +39,7 @@ pub mod fraud;
 pub mod gate;
 pub mod identity;
 pub mod inbox;
+pub mod invoice;
 pub mod network;
 pub mod party;
 pub mod posting;
