@@ -24,6 +24,8 @@ fn party(name: &str) -> Party {
     }
 }
 
+type Change = fn(&mut InvoiceDocument);
+
 /// The worked order under `two_sided`, with 15 percent of VAT: 9.90, 1.98, 1.78, 13.66.
 fn invoice() -> InvoiceDocument {
     InvoiceDocument {
@@ -76,7 +78,7 @@ fn the_worked_invoice_adds_up_and_comes_back_from_json() {
 
 #[test]
 fn a_changed_figure_of_an_invoice_is_named() {
-    let changes: [(&str, fn(&mut InvoiceDocument)); 6] = [
+    let changes: [(&str, Change); 6] = [
         ("gross", |it| it.gross = usd(991)),
         ("fee", |it| it.fee = usd(199)),
         ("net", |it| it.net = usd(1189)),
