@@ -10,147 +10,18 @@
 //! Add a variant to [`Code`] and the arms the compiler asks for; `docs/POSTING.md` lists it once a
 //! posting uses it.
 
+mod code;
+
 use std::collections::BTreeMap;
 
 use ledger::account::WrongCurrency;
-use ledger::{Account, AccountKind, Amount, BookId, Currency, Line, Money};
+use ledger::{Account, Amount, BookId, Currency, Line, Money};
 use uuid::Uuid;
 
-/// An account of the chart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Code {
-    /// 1110: earned but not yet invoiced to the brand.
-    UnbilledReceivable,
-    /// 2000: owed to a publisher, the brand has not paid yet.
-    UnfundedPayable,
-    /// 2005: owed to a publisher once approved, when commissions are recognised at conversion.
-    PendingPayable,
-    /// 2010: owed to a publisher and funded by the brand; the only account payouts draw on.
-    AvailablePayable,
-    /// 2030: owed to a publisher, on hold.
-    HeldPayable,
-    /// 2300: fee not yet earned, when commissions are recognised at conversion.
-    ConstrainedFee,
-    /// 4000: network fee deducted from the publisher.
-    PublisherFee,
-    /// 4010: network fee added to the brand's invoice.
-    BrandFee,
-    /// 4020: commission of conversions that no publisher earned.
-    HouseIncome,
-    /// 4100: gross commission, when the network presents as principal.
-    GrossCommission,
-    /// 5000: publishers' share, when the network presents as principal.
-    PublisherCost,
-    /// 9100: what the brand would owe if the conversion were approved.
-    ExpectedBrandDue,
-    /// 9200: what the publisher would earn.
-    ExpectedPublisherDue,
-    /// 9210: what the publisher would earn, on hold.
-    ExpectedHeld,
-    /// 9300: what the network would earn.
-    ExpectedFee,
-}
+pub use code::Code;
 
-impl Code {
-    /// Every account, in order of its number.
-    pub const ALL: [Code; 15] = [
-        Code::UnbilledReceivable,
-        Code::UnfundedPayable,
-        Code::PendingPayable,
-        Code::AvailablePayable,
-        Code::HeldPayable,
-        Code::ConstrainedFee,
-        Code::PublisherFee,
-        Code::BrandFee,
-        Code::HouseIncome,
-        Code::GrossCommission,
-        Code::PublisherCost,
-        Code::ExpectedBrandDue,
-        Code::ExpectedPublisherDue,
-        Code::ExpectedHeld,
-        Code::ExpectedFee,
-    ];
-
-    /// The number, as stored.
-    #[must_use]
-    pub const fn number(self) -> &'static str {
-        self.row().0
-    }
-
-    /// The name for people.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        self.row().1
-    }
-
-    /// The kind of account.
-    #[must_use]
-    pub const fn kind(self) -> AccountKind {
-        self.row().2
-    }
-
-    /// Whether each publisher has one of its own.
-    #[must_use]
-    pub const fn is_per_publisher(self) -> bool {
-        matches!(
-            self,
-            Code::UnfundedPayable
-                | Code::PendingPayable
-                | Code::AvailablePayable
-                | Code::HeldPayable
-                | Code::ExpectedPublisherDue
-                | Code::ExpectedHeld
-        )
-    }
-
-    /// Whether it stands outside the trial balance.
-    #[must_use]
-    pub const fn is_memo(self) -> bool {
-        matches!(
-            self,
-            Code::ExpectedBrandDue
-                | Code::ExpectedPublisherDue
-                | Code::ExpectedHeld
-                | Code::ExpectedFee
-        )
-    }
-
-    /// Whether its balance may not fall below zero.
-    #[must_use]
-    pub const fn has_floor(self) -> bool {
-        matches!(self, Code::AvailablePayable)
-    }
-
-    /// The account of that number.
-    #[must_use]
-    pub fn numbered(number: &str) -> Option<Code> {
-        Code::ALL.into_iter().find(|code| code.number() == number)
-    }
-
-    const fn row(self) -> (&'static str, &'static str, AccountKind) {
-        use AccountKind::{Asset, Expense, Liability, Revenue};
-        match self {
-            Code::UnbilledReceivable => ("1110", "Receivable, unbilled", Asset),
-            Code::UnfundedPayable => ("2000", "Publisher payable, unfunded", Liability),
-            Code::PendingPayable => ("2005", "Publisher payable, pending", Liability),
-            Code::AvailablePayable => ("2010", "Publisher payable, available", Liability),
-            Code::HeldPayable => ("2030", "Publisher payable, on hold", Liability),
-            Code::ConstrainedFee => ("2300", "Fee, not yet earned", Liability),
-            Code::PublisherFee => ("4000", "Network fee, publisher side", Revenue),
-            Code::BrandFee => ("4010", "Network fee, brand side", Revenue),
-            Code::HouseIncome => ("4020", "House income", Revenue),
-            Code::GrossCommission => ("4100", "Gross commission", Revenue),
-            Code::PublisherCost => ("5000", "Publisher cost", Expense),
-            Code::ExpectedBrandDue => ("9100", "Expected from brand", Asset),
-            Code::ExpectedPublisherDue => ("9200", "Expected to publisher", Liability),
-            Code::ExpectedHeld => ("9210", "Expected to publisher, on hold", Liability),
-            Code::ExpectedFee => ("9300", "Expected fee", Liability),
-        }
-    }
-}
-
-/// The accounts of one conversion: its book, its currency, its publisher if it has one, and how
-/// several share it.
+/// The accounts of one conversion or occasion: its book, its currency, its publisher if it has one,
+/// and how several share it.
 ///
 /// Keeps what it was asked for, so that the caller can open exactly those accounts.
 #[derive(Debug)]
@@ -206,7 +77,8 @@ impl Chart {
         self.debit_of(code, self.publisher, money)
     }
 
-    fn debit_of(
+    /// A debit of that publisher's account, where each has one; as [`Chart::debit`].
+    pub fn debit_of(
         &mut self,
         code: Code,
         publisher: Option<Uuid>,
@@ -229,6 +101,16 @@ impl Chart {
     /// A credit, as [`Chart::debit`].
     pub fn credit(&mut self, code: Code, money: Money) -> Result<Option<Line>, WrongCurrency> {
         self.debit(code, money.negated())
+    }
+
+    /// A credit of that publisher's account, where each has one; as [`Chart::debit`].
+    pub fn credit_of(
+        &mut self,
+        code: Code,
+        publisher: Option<Uuid>,
+        money: Money,
+    ) -> Result<Option<Line>, WrongCurrency> {
+        self.debit_of(code, publisher, money.negated())
     }
 
     /// A credit of what publishers earn: to the one, or to each by its part of the split.

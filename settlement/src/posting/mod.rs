@@ -9,12 +9,14 @@
 //! # Adding a posting
 //!
 //! 1. Copy the file that is nearest, name it after the event, state the row it implements.
-//! 2. Take a [`Subject`] and amounts, return entries from `Subject::entry`.
+//! 2. Take a [`Subject`] (a conversion) or an [`Occasion`] (an invoice, a payment, a payout) and
+//!    amounts, return entries from its `entry`.
 //! 3. Add it to the scenarios in `settlement/tests/it/posting.rs`; its snapshot appears in
 //!    `snapshots/posting/`, and `docs/POSTING.md` is written from the same scenarios.
 
 pub mod approved;
 pub mod held;
+mod occasion;
 pub mod pending;
 pub mod reattributed;
 pub mod refunded;
@@ -29,6 +31,8 @@ use ledger::{
     Account, BookId, Cause, Currency, EntryError, IdempotencyKey, JournalEntry, Line, Money, Period,
 };
 use uuid::Uuid;
+
+pub use occasion::Occasion;
 
 use crate::chart::{Chart, Code};
 use crate::fees::{Components, FeeError};
