@@ -80,7 +80,7 @@ const MISTAKES: &[(&[&str], &str)] = &[
     ),
     (
         &["balance", "9999"],
-        "the chart has no account '9999'; it has 1110, 2000",
+        "the chart has no account '9999'; it has 1000, 1010",
     ),
     (&["statement", "France"], "<CODE>"),
     (
